@@ -1,0 +1,81 @@
+# The two commands are `make run` and `make test`; everything else is listed by `make help`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+DATA ?= var
+# Debian packages that the tests use as independent peers, and the command that shows each is there.
+PEERS := dcmtk:storescu age:age strace:strace orthanc:/usr/sbin/Orthanc
+PYTEST := $(BIN)/python -m pytest -q
+
+.DEFAULT_GOAL := help
+.PHONY: help setup peers run test check fmt lint type arch unit property integration fault test-long man lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+setup: $(STAMP) ## make .venv with everything pinned and hashed
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+peers: ## install the Debian peers the tests need, where this user may
+	@missing=""; for peer in $(PEERS); do command -v $${peer#*:} >/dev/null || missing="$$missing $${peer%%:*}"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	  else echo "missing peers:$$missing (their tests skip; 'apt install$$missing' brings them)"; fi; fi
+
+run: setup ## start the box on embedded defaults with a demo archive, in ./var
+	$(BIN)/dicom-edge run --data $(DATA) --demo
+
+test: setup peers ## everything: checks, unit, property, architecture, integration, fault
+	$(MAKE) --no-print-directory lint type
+	$(PYTEST) tests
+
+check: setup lint type ## what must hold before a commit: lint, types, unit, property, architecture
+	$(PYTEST) tests/unit tests/property tests/architecture
+
+fmt: setup ## format the code
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+lint: setup ## ruff and the import rules
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+	$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+
+type: setup ## mypy, strict
+	$(BIN)/mypy
+
+arch: setup ## the rules of the house, as tests
+	$(PYTEST) tests/architecture
+
+unit: setup ## the unit tests
+	$(PYTEST) tests/unit
+
+property: setup ## the property tests
+	$(PYTEST) tests/property
+
+integration: setup peers ## the box between independent peers
+	$(PYTEST) tests/integration
+
+fault: setup peers ## kills and full disks (KILLS=60)
+	$(PYTEST) tests/fault
+
+test-long: setup peers ## the long forms: 1,000 kills
+	KILLS=1000 $(PYTEST) --timeout=7200 tests/fault
+
+man: setup ## write the man pages to build/man
+	$(BIN)/python docs/man.py build/man
+
+lock: setup ## pin the dependencies again, with hashes (needs uv)
+	uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet --upgrade -o requirements.lock
+	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --no-header --quiet --upgrade -o requirements-dev.lock
+
+clean: ## remove .venv, caches and the demo's data
+	rm -rf $(VENV) $(DATA) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
