@@ -1,0 +1,5 @@
+"""`python -m appliance` is `dicom-edge`."""
+
+from appliance.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""What every daemon needs to live: clock, log, hints, requests, slots, life-cycle and the supervisor."""
