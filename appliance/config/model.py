@@ -1,0 +1,278 @@
+"""The model: one frozen snapshot of `site.toml`, as every other package sees it. Pure.
+
+Promises: a `Site` cannot be changed; every value in it was checked; durations are seconds, sizes bytes, titles `AETitle`s; defaults are
+those of docs/configuration.md; written as JSON or TOML and read again it is equal.
+Failures: pydantic's ValidationError, which only `config.check` and `config.load` see and put into plain words.
+Limits: what needs two sections to judge (a route's destination, a title used twice) is in `consistency`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, model_validator
+
+from appliance.config.addresses import BoxName, Host, Listen, ListenAddress, PeerNetwork, Port
+from appliance.config.names import Calling, Modality, Name, NotYet, SopClass, SourceTitle, Timezone, Title, choose
+from appliance.config.problem import refusal
+from appliance.config.quantities import BackOff, Duration, DurationOrZero, Seconds, Share, SiteRule, Size, WholeNumber
+from appliance.core.identity import AETitle
+
+# A typing mistake beyond this: one process a core is enough, and a small appliance has few.
+_MOST_WORKERS = 16
+# Each association is a thread; the default is 128, and this is far beyond any site.
+_MOST_ASSOCIATIONS = 4096
+# The default is 4; four times that is as much as one peer should be asked to bear.
+_MOST_LANES = 16
+
+
+def _one_of(*words: str, not_yet: tuple[str, ...] = ()) -> PlainValidator:
+    """Return the validator of a choice between words."""
+    return PlainValidator(lambda value: choose(value, words, not_yet))
+
+
+def _read_switch(value: object) -> bool:
+    """Return true or false, or refuse."""
+    if not isinstance(value, bool):
+        raise refusal("must be true or false", "Write true or false in small letters and without quotes.")
+    return value
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, no unknown key, names of the file and of the code both understood (the file: its own only)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, hide_input_in_errors=True)
+
+
+class Box(Section):
+    """Who the box is."""
+
+    name: BoxName = "dicom-edge"
+    ae_title: Title = AETitle("EDGE")
+    timezone: Timezone = "UTC"
+
+
+class LocalAE(Section):
+    """A title the box answers to beside its own; with `routes`, only these apply to what is sent to it."""
+
+    ae_title: Title
+    routes: tuple[Name, ...] | None = None
+
+
+class Listeners(Section):
+    """Where the box listens, and with how many receiver processes."""
+
+    dicom: tuple[Listen, ...] = (ListenAddress("0.0.0.0", 11112),)  # noqa: S104 (a scanner comes from outside)
+    dicom_tls: tuple[Listen, ...] = (ListenAddress("0.0.0.0", 2762),)  # noqa: S104
+    web: Listen = ListenAddress("0.0.0.0", 8443)  # noqa: S104
+    workers: Annotated[int, PlainValidator(WholeNumber(1, _MOST_WORKERS))] = 2
+
+    @model_validator(mode="after")
+    def _needs_a_listener(self) -> Self:
+        """Refuse a box that no scanner can reach."""
+        if not self.dicom:
+            raise refusal(
+                "names no address, so no scanner could reach the box", 'Write at least one, for example ["0.0.0.0:11112"].', key="dicom"
+            )
+        return self
+
+
+class Admission(Section):
+    """Who may open associations and how many; `idle` in seconds."""
+
+    unknown_sources: Annotated[Literal["refuse", "accept"], _one_of("refuse", "accept")] = "refuse"
+    associations: Annotated[int, PlainValidator(WholeNumber(1, _MOST_ASSOCIATIONS))] = 128
+    per_source: Annotated[int, PlainValidator(WholeNumber(1, _MOST_ASSOCIATIONS))] = 16
+    unauthenticated_per_address: Annotated[int, PlainValidator(WholeNumber(1, _MOST_ASSOCIATIONS))] = 32
+    idle: Duration = 3600.0
+    blank_called: Annotated[bool, PlainValidator(_read_switch)] = False
+
+    @model_validator(mode="after")
+    def _source_within_all(self) -> Self:
+        """Refuse a share that is larger than the whole."""
+        if self.per_source > self.associations:
+            raise refusal(
+                f"lets one source have {self.per_source} associations, more than the {self.associations} of all together",
+                "Lower per_source or raise associations.",
+                key="per_source",
+            )
+        return self
+
+
+class Reply(Section):
+    """Where commitment reports for a source go."""
+
+    ae_title: Title
+    host: Host
+    port: Port = 104
+    association: Annotated[Literal["new", "same-first"], _one_of("new", "same-first")] = "new"
+
+
+class Source(Section):
+    """A peer that sends to the box: `ae_title` None is any title from `address`; `patience` in seconds."""
+
+    name: Name
+    ae_title: SourceTitle
+    address: PeerNetwork | None = None
+    modality: Modality | None = None
+    accept: Annotated[Literal["choose", "strict", "all"], _one_of("choose", "strict", "all")] = "choose"
+    commitment: Annotated[Literal["archive", "local", "off"], _one_of("archive", "local", "off")] = "archive"
+    patience: DurationOrZero = 86400.0
+    then: Annotated[Literal["wait", "local", "fail"], _one_of("wait", "local", "fail")] = "wait"
+    reply: Reply | None = None
+    worklist_text: Annotated[Literal["as is", "ascii"], _one_of("as is", "ascii")] = "as is"
+
+    @model_validator(mode="after")
+    def _known_by_something(self) -> Self:
+        """Refuse a source that would be everybody."""
+        if self.ae_title is None and self.address is None:
+            raise refusal(
+                'is missing, and with ae_title = "*" it is the only thing to know this source by', "Add its address.", key="address"
+            )
+        return self
+
+
+class AlsoCallsFrom(Section):
+    """Another title a destination reports from."""
+
+    ae_title: Title
+    address: PeerNetwork | None = None
+
+
+class Destination(Section):
+    """A peer the box delivers to. `id` is what the ledger keeps and never changes; a new destination takes its name as id."""
+
+    name: Name
+    id: Name = Field(default_factory=lambda fields: str(fields["name"]))
+    kind: Annotated[Literal["dicom"], _one_of("dicom", not_yet=("stow", "sftp", "folder"))] = "dicom"
+    ae_title: Title
+    host: Host
+    port: Port = 104
+    calling_ae: Calling = "source"
+    tls: Annotated[Literal["off"], _one_of("off", not_yet=("on", "mutual"))] = "off"
+    proof: Annotated[Literal["commitment", "query", "delivered"], _one_of("commitment", "query", "delivered")] = "commitment"
+    also_calls_from: tuple[AlsoCallsFrom, ...] = ()
+    lanes: Annotated[int, PlainValidator(WholeNumber(1, _MOST_LANES))] = 4
+    bandwidth: NotYet = None
+    window: NotYet = None
+    transcode: NotYet = None
+    headers: NotYet = None
+
+    def calling_title(self, source: AETitle, box: AETitle) -> AETitle:
+        """Return the title under which the box sends here what came from `source`."""
+        match self.calling_ae:
+            case "box":
+                return box
+            case "source":
+                return source
+            case AETitle() as literal:
+                return literal
+
+
+class When(Section):
+    """The conditions of a route: each that is not empty must hold, and holds when one of its words does."""
+
+    source: tuple[Name, ...] = ()
+    modality: tuple[Modality, ...] = ()
+    called: tuple[Title, ...] = ()
+    sop_class: tuple[SopClass, ...] = ()
+    station: tuple[Name, ...] = ()
+
+
+class Route(Section):
+    """A rule: where instances go that meet `when`; with no destination, `keep` (seconds) says how long they stay."""
+
+    name: Name
+    to: tuple[Name, ...] = ()
+    keep: Duration | None = None
+    priority: Annotated[Literal["stat", "routine", "bulk"], _one_of("stat", "routine", "bulk")] = "routine"
+    when: When = When()
+
+    @model_validator(mode="after")
+    def _goes_or_stays(self) -> Self:
+        """Refuse a route that says neither where to, nor for how long; or both."""
+        if not self.to and self.keep is None:
+            raise refusal("names no destination", 'Name one in to = ["…"], or say how long to keep instances: keep = "2 days".', key="to")
+        if self.to and self.keep is not None:
+            raise refusal("is for routes without destinations", "Remove keep, or make it a route of its own with to = [].", key="keep")
+        if len(set(self.to)) < len(self.to):
+            raise refusal("names a destination twice", "Remove one of the two.", key="to")
+        return self
+
+
+class Retention(Section):
+    """When instances leave the disk and when the box refuses new ones: shares of the disk, `reserve` bytes, `keep_at_least` seconds."""
+
+    evict_at: Share = 0.85
+    refuse_at: Share = 0.95
+    reserve: Size = 5 << 30
+    keep_at_least: DurationOrZero = 72 * 3600.0
+    requires: Annotated[Literal["settled", "delivered"], _one_of("settled", "delivered")] = "settled"
+
+    @model_validator(mode="after")
+    def _evicts_before_it_refuses(self) -> Self:
+        """Refuse watermarks in the wrong order: the box would refuse images while it could still make room."""
+        if self.evict_at >= self.refuse_at:
+            raise refusal(
+                f"must be above evict_at: it is {self.refuse_at}, and evict_at is {self.evict_at}",
+                "The box must make room before it refuses, for example evict_at = 0.85 and refuse_at = 0.95.",
+                key="refuse_at",
+            )
+        return self
+
+
+class Delivery(Section):
+    """Deadlines and waits of the sender, in seconds; pairs are the first and the longest wait (semantics.md 1.4)."""
+
+    connect: Seconds = 10.0
+    associate: Seconds = 30.0
+    progress: Seconds = 60.0
+    response: Seconds = 60.0
+    probe: Seconds = 5.0
+    dead_hello: Seconds = 5.0
+    throttled: BackOff = (30.0, 900.0)
+    refusing: Seconds = 900.0
+    soft: BackOff = (5.0, 600.0)
+    held: Seconds = 86400.0
+    site_rule: SiteRule = (5, 2, 60.0)
+
+
+class Site(Section):
+    """The whole configuration."""
+
+    box: Box = Box()
+    local_ae: tuple[LocalAE, ...] = ()
+    listen: Listeners = Listeners()
+    admission: Admission = Admission()
+    sources: tuple[Source, ...] = Field(default=(), validation_alias="source", serialization_alias="source")
+    destinations: tuple[Destination, ...] = Field(default=(), validation_alias="destination", serialization_alias="destination")
+    routes: tuple[Route, ...] = Field(default=(), validation_alias="route", serialization_alias="route")
+    retention: Retention = Retention()
+    delivery: Delivery = Delivery()
+
+    @property
+    def local_titles(self) -> tuple[AETitle, ...]:
+        """Every title the box answers to, its own first."""
+        return (self.box.ae_title, *(local.ae_title for local in self.local_ae))
+
+    # Which generation this is, is no part of what the file says: two sites that say the same are equal, whatever their numbers.
+    _generation: int = PrivateAttr(default=0)
+
+    @property
+    def generation(self) -> int:
+        """The number of this configuration; 0 as long as it was not put in force as a numbered one (house.md section 9)."""
+        return self._generation
+
+    def numbered(self, generation: int) -> Self:
+        """Return the same configuration as generation `generation`."""
+        copy = self.model_copy()
+        copy._generation = generation  # noqa: SLF001 (a copy of its own kind)
+        return copy
+
+    def __eq__(self, other: object) -> bool:
+        """Compare what is configured; spellings of titles that differ in capitals are the same title."""
+        return isinstance(other, Site) and dict(self) == dict(other)
+
+    def __hash__(self) -> int:
+        """Hash what is compared."""
+        return hash(tuple(dict(self).values()))
