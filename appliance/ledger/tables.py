@@ -1,0 +1,159 @@
+"""The tables as peewee models: the only models in the house, and the description that the migrations must arrive at.
+
+Promises: a test compares every model with the migrated schema. Models never leave this package and are bound to no database: queries made
+with them are run by `Ledger.rows` and `Ledger.change`.
+Failures: none.
+Limits: indexes and defaults are in `migrations` only. Statements of the hot path are written out where they are used, because building one
+with peewee costs several times what running it costs.
+"""
+
+from __future__ import annotations
+
+from peewee import AutoField, FloatField, ForeignKeyField, IntegerField, Model, TextField
+
+
+class StudyTable(Model):
+    """A study, with what its first instance that said so said about it."""
+
+    id = AutoField()
+    study_instance_uid = TextField()
+    patient_id = TextField()
+    patient_name = TextField()
+    birth_date = TextField()
+    accession_number = TextField()
+    study_date = TextField()
+    study_description = TextField()
+    modalities = TextField()
+    received_at = FloatField()
+
+    class Meta:
+        """Name the table."""
+
+        table_name = "study"
+
+
+class InstanceTable(Model):
+    """A received object."""
+
+    id = AutoField()
+    object_id = TextField()
+    study = ForeignKeyField(StudyTable)
+    sop_instance_uid = TextField()
+    version = IntegerField()
+    state = TextField()
+    sop_class_uid = TextField()
+    transfer_syntax_uid = TextField()
+    series_instance_uid = TextField()
+    calling_title = TextField()
+    source_address = TextField()
+    called_title = TextField()
+    spool_name = TextField()
+    digest = TextField()
+    length = IntegerField()
+    received_at = FloatField()
+    patient_id = TextField()
+    patient_name = TextField()
+    birth_date = TextField()
+    accession_number = TextField()
+    study_date = TextField()
+    study_description = TextField()
+    modality = TextField()
+    body_part = TextField()
+    station_name = TextField()
+    evicted_at = FloatField(null=True)
+    keep_until = FloatField(null=True)
+
+    class Meta:
+        """Name the table."""
+
+        table_name = "instance"
+
+
+class DeliveryTable(Model):
+    """One instance owed to one destination."""
+
+    id = AutoField()
+    instance = ForeignKeyField(InstanceTable)
+    destination_id = TextField()
+    cause = TextField()
+    cause_ref = TextField()
+    state = TextField()
+    hold_class = TextField(null=True)
+    priority = IntegerField()
+    calling_title = TextField()
+    owner = TextField(null=True)
+    blocked_by = ForeignKeyField("self", column_name="blocked_by", null=True)
+    due_wall = FloatField(null=True)
+    due_boottime = FloatField(null=True)
+    due_boot_id = TextField(null=True)
+    queued_at = FloatField()
+    ended_at = FloatField(null=True)
+    attempts = IntegerField()
+    soft_attempts = IntegerField()
+    unknown_outcomes = IntegerField()
+    reason = TextField()
+    proof = TextField()
+
+    class Meta:
+        """Name the table."""
+
+        table_name = "delivery"
+
+
+class AttemptTable(Model):
+    """One try of a delivery."""
+
+    id = AutoField()
+    delivery = ForeignKeyField(DeliveryTable)
+    at = FloatField()
+    outcome = TextField()
+    status = IntegerField(null=True)
+    comment = TextField()
+
+    class Meta:
+        """Name the table."""
+
+        table_name = "attempt"
+
+
+class DestinationStateTable(Model):
+    """How a destination is doing."""
+
+    id = TextField(primary_key=True)
+    state = TextField()
+    reason = TextField()
+    since = FloatField()
+    due_wall = FloatField(null=True)
+    due_boottime = FloatField(null=True)
+    due_boot_id = TextField(null=True)
+    lanes = IntegerField()
+    last_success = FloatField(null=True)
+    backoff_s = FloatField()
+    learned = TextField()
+
+    class Meta:
+        """Name the table."""
+
+        table_name = "destination_state"
+
+
+class RequestTable(Model):
+    """What somebody asked of the box."""
+
+    id = AutoField()
+    sequence = IntegerField()
+    object_id = TextField(null=True)
+    spool_name = TextField(null=True)
+    verb = TextField()
+    who = TextField()
+    reason = TextField()
+    count = IntegerField()
+    at = FloatField()
+
+    class Meta:
+        """Name the table."""
+
+        table_name = "request"
+
+
+MODELS: tuple[type[Model], ...] = (StudyTable, InstanceTable, DeliveryTable, AttemptTable, DestinationStateTable, RequestTable)
