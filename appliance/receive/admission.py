@@ -1,0 +1,148 @@
+"""Who may open an association, judged from the request alone. Pure.
+
+Promises: every refusal names the answer of semantics.md 1.2 and what to log; a stranger, a known title from another address and a title
+with invalid characters get the same answer, so that nobody learns titles by trying.
+Failures: none are raised.
+Limits: caps that hold across workers are counted by the listener (`OVER_A_CAP`); certificates come with TLS.
+Standard: PS3.8 9.3.4 table 9-21.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.config.model import Site, Source
+from appliance.config.sources import find_source
+from appliance.core.identity import AETitle, AETitleInvalidError, Uid, escaped
+from appliance.dimse.acse import AssociateRequest
+from appliance.dimse.contexts import APPLICATION_CONTEXT, VERIFICATION, is_storage
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidTitle:
+    """A title that is none; `shown` is safe to log."""
+
+    shown: str
+
+
+Title = AETitle | InvalidTitle | None
+"""A title of a request: None where it is blank."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationFacts:
+    """What a request for an association says, and whether the disk takes objects at the moment."""
+
+    calling: Title
+    called: Title
+    address: str
+    abstract_syntaxes: tuple[Uid, ...]
+    version_supported: bool = True
+    application_context: str = APPLICATION_CONTEXT
+    storage_ok: bool = True
+
+    @classmethod
+    def of(cls, request: AssociateRequest, address: str, *, storage_ok: bool) -> AssociationFacts:
+        """Return the facts of a request as received."""
+        return cls(
+            calling=read_title(request.calling),
+            called=read_title(request.called),
+            address=address,
+            abstract_syntaxes=tuple(context.abstract_syntax for context in request.contexts),
+            version_supported=request.version_supported,
+            application_context=request.application_context,
+            storage_ok=storage_ok,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The caller may go on. `source` is None for a stranger whom the configuration lets in; `local` is the title it meant."""
+
+    source_name: str
+    source: Source | None
+    calling: AETitle
+    called: AETitle
+    local: AETitle
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The caller may not; result, source and reason for the wire, `detail` for the log only."""
+
+    result: int
+    source: int
+    reason: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationOrigin:
+    """Where the objects of an association come from: titles as sent, the peer's address, and the source it was taken for."""
+
+    calling: AETitle
+    called: AETitle
+    address: str
+    port: int
+    source_name: str
+
+
+OVER_A_CAP = Refused(2, 3, 2, "too many associations")
+
+
+def admit(facts: AssociationFacts, site: Site) -> Admitted | Refused:
+    """Return the judgement on a request."""
+    if not facts.version_supported:
+        return Refused(1, 2, 2, "protocol version not supported")
+    if facts.application_context != APPLICATION_CONTEXT:
+        return Refused(1, 1, 2, "application context is not DICOM's")
+    if isinstance(facts.calling, InvalidTitle):
+        return _stranger("calling title with invalid characters")
+    if facts.calling is None:
+        return _stranger("blank calling title")
+    source = find_source(site, facts.calling.text, facts.address)
+    if source is None and site.admission.unknown_sources == "refuse":
+        known = any(candidate.ae_title == facts.calling for candidate in site.sources)
+        return _stranger("known title from another address" if known else "unknown calling title")
+    local = _find_local(facts.called, site)
+    if local is None:
+        return Refused(1, 1, 7, "called title is not one of ours")
+    if not facts.storage_ok and any(syntax != VERIFICATION and is_storage(syntax) for syntax in facts.abstract_syntaxes):
+        return Refused(2, 3, 1, "no storage at the moment")
+    return Admitted(
+        source_name=source.name if source is not None else facts.calling.text,
+        source=source,
+        calling=facts.calling,
+        called=facts.called if isinstance(facts.called, AETitle) else local,
+        local=local,
+    )
+
+
+def _stranger(detail: str) -> Refused:
+    return Refused(1, 1, 3, detail)
+
+
+def read_title(raw: bytes) -> Title:
+    """Return what the 16 bytes of a title say."""
+    try:
+        return AETitle.from_wire(raw)
+    except AETitleInvalidError:
+        return InvalidTitle(escaped(raw))
+
+
+def shown(title: Title) -> str:
+    """Return a title for the log."""
+    match title:
+        case AETitle():
+            return escaped(title.text)
+        case InvalidTitle():
+            return title.shown
+        case None:
+            return ""
+
+
+def _find_local(called: Title, site: Site) -> AETitle | None:
+    """Return the title of ours that was called; the box's own where none was and that is allowed."""
+    if called is None:
+        return site.box.ae_title if site.admission.blank_called else None
+    return next((title for title in site.local_titles if title == called), None)
