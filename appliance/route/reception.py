@@ -1,0 +1,62 @@
+"""One received object opened and understood: what it is, and where it has to go.
+
+Promises: `read_reception` reads the sealed header and the head of the data set, never the pixel data. An instance whose attributes make no
+sense is still understood: it is routed by what its header says.
+Failures: what opening a sealed object raises (`Spool.open`), and what reading it raises (`SealDamagedError`, `OSError`).
+Limits: damage behind the head is not seen here; whoever reads the whole object sees it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.config.model import Site
+from appliance.config.sources import find_source
+from appliance.ledger.instances import InstanceFacts
+from appliance.route.attributes import read_attributes
+from appliance.route.planner import Plan, plan
+from appliance.route.rules import RoutingFacts
+from appliance.spool.names import SpoolName
+from appliance.spool.store import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """A received object, ready to be recorded."""
+
+    name: SpoolName
+    facts: InstanceFacts
+    plan: Plan
+
+
+def read_reception(spool: Spool, site: Site, name: SpoolName) -> Reception:
+    """Return what the object is and where it has to go. Raises what opening and reading it raises."""
+    with spool.open(name) as sealed:
+        header = sealed.header
+        attributes = read_attributes(sealed.read, header.transfer_syntax_uid)
+    source = find_source(site, header.calling_title, header.peer_address)
+    facts = InstanceFacts(
+        object_id=name.object_id,
+        sop_instance_uid=header.sop_instance_uid,
+        sop_class_uid=header.sop_class_uid,
+        transfer_syntax_uid=header.transfer_syntax_uid,
+        study_instance_uid=attributes.study_instance_uid,
+        series_instance_uid=attributes.series_instance_uid,
+        calling_title=header.calling_title,
+        source_address=header.peer_address,
+        called_title=header.called_title,
+        spool_name=str(name),
+        digest=name.digest,
+        length=name.length,
+        received_at=header.received_at,
+        attributes=attributes,
+    )
+    asked = RoutingFacts(
+        source=source.name if source else "",
+        calling_title=header.calling_title,
+        called_title=header.called_title,
+        sop_class_uid=header.sop_class_uid,
+        modality=attributes.modality,
+        station_name=attributes.station_name,
+    )
+    return Reception(name, facts, plan(site, asked))
