@@ -1,0 +1,157 @@
+"""One destination's part of the ledger: settle, claim, look, in single transactions that all lanes share.
+
+Promises: each method returns when what it did is durable. An outcome and the claim that follows it are one transaction, so a lane never
+has two instances, and never takes the next one before the last is settled.
+Failures: what `Recorder.record` raises.
+Limits: what must step aside (`Wish.aside`) is taken a handful at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from appliance.deliver.destination import HealthRecord
+from appliance.deliver.publication import AcceptancePublication
+from appliance.deliver.recorder import Recorder
+from appliance.deliver.site_state import SiteState
+from appliance.deliver.task import Task
+from appliance.deliver.transport import Context
+from appliance.ledger.database import Ledger
+from appliance.ledger.deliveries import Claim, Deliveries, Moved
+from appliance.ledger.destinations import DestinationCondition, DestinationState, DestinationStates
+from appliance.ledger.instances import Instances
+from appliance.ledger.vocabulary import Cause, DeliveryState
+from appliance.runtime.clock import Instant
+from appliance.runtime.logging import get_logger
+
+log = get_logger(__name__)
+
+# Claims that step aside in one transaction (house.md section 6: at most 50 rows); the rest is looked at in the next one.
+_ASIDE_AT_ONCE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which claim a lane would like.
+
+    `calling`: the source's title (as in the ledger) whose deliveries go first among equally urgent ones. `aside` says what a claimed task
+    has to do instead of being sent now, or None when it is sent. `alone` allows one that goes alone, once nothing else is ready.
+    """
+
+    aside: Callable[[Task], Moved | None]
+    postpone: Callable[[Task], Moved]
+    calling: str | None = None
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a wish got: a task or nothing; `more` says that there was too much to put aside to look at everything."""
+
+    task: Task | None = None
+    more: bool = False
+
+
+class Outbox:
+    """The ledger as the lanes of one destination see it. Threads may share it."""
+
+    def __init__(self, ledger: Ledger, recorder: Recorder, publication: AcceptancePublication, destination_id: str, owner: str) -> None:
+        """Work for `destination_id` in the name of the sender run `owner`; what is learned of it goes to `publication` too."""
+        self._recorder = recorder
+        self._publication = publication
+        self._deliveries = Deliveries(ledger)
+        self._instances = Instances(ledger)
+        self._states = DestinationStates(ledger)
+        self._destination_id = destination_id
+        self._owner = owner
+
+    def settle(self, claim: Claim, moved: Moved, wish: Wish | None, *, quarantine: bool = False) -> Given:
+        """Write down what became of `claim` and, with a wish, claim the next one."""
+
+        def work() -> Given:
+            if not self._deliveries.settle(claim.delivery_id, moved, owner=self._owner):
+                log.error("delivery.no_longer_ours", delivery_id=claim.delivery_id, destination=self._destination_id)
+            elif quarantine:
+                self._instances.quarantine(claim.instance_id)
+            return Given() if wish is None else self._claim(wish)
+
+        return self._recorder.record(work)
+
+    def claim(self, wish: Wish) -> Given:
+        """Claim the next delivery."""
+        return self._recorder.record(lambda: self._claim(wish))
+
+    def contexts(self, calling: str | None, first: Context) -> list[Context]:
+        """Return `first`, then what is needed for what is queued (from the source title `calling`, when given), the most urgent first."""
+        waiting = self._recorder.record(lambda: self._deliveries.contexts_waiting(self._destination_id, calling))
+        return list(dict.fromkeys([first, *waiting]))
+
+    def look(self, now: Instant, keep: DestinationState | None) -> int:
+        """Queue what is due and return how much that was; with `keep`, write the destination's state down too."""
+
+        def work() -> int:
+            if keep is not None:
+                self._states.put(keep)
+            return self._deliveries.promote_due(self._destination_id, now)
+
+        promoted = self._recorder.record(work)
+        if keep is not None:
+            self._publication.put(self._destination_id, keep.learned)
+        return promoted
+
+    def known(self) -> tuple[HealthRecord | None, str]:
+        """Return what the ledger knows of the destination's health, and what was learned of it (JSON)."""
+
+        def work() -> tuple[HealthRecord | None, str]:
+            found = self._states.get(self._destination_id)
+            if found is None:
+                return None, "{}"
+            state = SiteState(found.state)
+            record = HealthRecord(state, found.reason, found.since, found.due, found.lanes, found.last_success, found.backoff_s)
+            return record, found.learned
+
+        return self._recorder.record(work)
+
+    def state(self, record: HealthRecord, learned: str) -> DestinationState:
+        """Return the row that keeps `record` and what was learned."""
+        return DestinationState(
+            self._destination_id,
+            DestinationCondition(record.state.value),
+            record.reason,
+            record.since,
+            record.due,
+            record.lanes,
+            record.last_success,
+            record.backoff_s,
+            learned,
+        )
+
+    def _claim(self, wish: Wish) -> Given:
+        for _ in range(_ASIDE_AT_ONCE):
+            claim = self._deliveries.claim(self._destination_id, owner=self._owner, calling=wish.calling)
+            if claim is None:
+                return Given()
+            task = self._task(claim)
+            moved = wish.aside(task)
+            if moved is None and task.goes_alone and not (wish.alone and self._is_last()):
+                moved = wish.postpone(task)
+            if moved is None:
+                return Given(task)
+            self._deliveries.settle(claim.delivery_id, moved, owner=self._owner)
+        return Given(more=True)
+
+    def _is_last(self) -> bool:
+        return not self._deliveries.contexts_waiting(self._destination_id, None, 1)
+
+    def _task(self, claim: Claim) -> Task:
+        """Add the past; most deliveries have none, and asking costs nothing then."""
+        outcomes = tuple(attempt.outcome for attempt in self._deliveries.attempts(claim.delivery_id)) if claim.attempts else ()
+        went_there = claim.unknown_outcomes > 0 or (claim.cause is Cause.RESEND and self._went_there(claim))
+        return Task(claim, outcomes, sent_before=went_there)
+
+    def _went_there(self, claim: Claim) -> bool:
+        return any(
+            row.destination_id == claim.destination_id and row.state in {DeliveryState.DELIVERED, DeliveryState.PROVED}
+            for row in self._deliveries.of_instance(claim.instance_id)
+        )

@@ -1,0 +1,53 @@
+"""Verdicts on what the box meets by itself when it sends: its spool, its keys, its own defects, an object that it cannot convert. Pure.
+
+Promises: none of these says anything about the destination, and none is ever judged delivered. Texts are operator words.
+Failures: none.
+Limits: none.
+"""
+
+from __future__ import annotations
+
+from appliance.deliver.verdict import Verdict, Whose
+from appliance.ledger.vocabulary import HoldClass
+
+DAMAGED = "damaged_in_spool"
+"""The flag of an object that does not authenticate and is to be quarantined."""
+
+
+def judge_damaged() -> Verdict:
+    """Return the verdict on an object that does not authenticate: it is never sent (hostile-inputs.md row 113)."""
+    return _held(DAMAGED, "damaged in the spool", ends_association=True)
+
+
+def judge_missing() -> Verdict:
+    """Return the verdict on an object that is not in the spool."""
+    return _held("missing_in_spool", "missing in the spool")
+
+
+def judge_foreign_key() -> Verdict:
+    """Return the verdict on an object sealed for a key generation that is not unlocked."""
+    return _held("sealed_for_another_key", "sealed for a key that this box does not have", HoldClass.CONFIGURATION)
+
+
+def judge_unreadable() -> Verdict:
+    """Return the verdict on an object that the disk did not give back this time."""
+    return _passing("spool_unreadable", "cannot be read from the spool now")
+
+
+def judge_unconvertible(problem: str) -> Verdict:
+    """Return the verdict on an object that cannot be brought into a form that the destination takes; `problem` says why not."""
+    text = f"the destination takes this SOP class only in another transfer syntax, and {problem}"
+    return _held("not_convertible", text, ends_association=True)
+
+
+def judge_internal() -> Verdict:
+    """Return the verdict on a fault of our own during a transfer: the instance waits, the others go on."""
+    return _passing("internal_fault", "an internal fault stopped the transfer")
+
+
+def _held(flag: str, text: str, hold: HoldClass = HoldClass.VERDICT, *, ends_association: bool = False) -> Verdict:
+    return Verdict(Whose.INSTANCE, flag, text, hold=hold, tries_before_hold=1, ends_association=ends_association, is_ours=True)
+
+
+def _passing(flag: str, text: str) -> Verdict:
+    return Verdict(Whose.INSTANCE, flag, text, ends_association=True, is_ours=True)

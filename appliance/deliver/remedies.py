@@ -1,0 +1,243 @@
+"""What the connection doctor says: for everything that can stand in the way of an image, what it is and what to try next. Pure.
+
+Promises: every answer a peer can give has its words; they name the titles and addresses that were used, and nothing else a peer sent but
+numbers and UIDs.
+Failures: none.
+Limits: advice is the most likely remedy, not the only one.
+Standard: PS3.8 9.3.4 (rejections), 9.3.8 (aborts), 9.3.3.2 (context results).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from appliance.core.identity import AETitle, Uid
+from appliance.deliver.transport import Context
+from appliance.dimse.contexts import UNCOMPRESSED, named
+from appliance.dimse.conversion import convertible
+from appliance.dimse.failures import PeerUnreachableError, Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What was found, and what to do about it (empty where nothing is to be done)."""
+
+    detail: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How the archive was called: where, under which titles, and from which of our addresses ("" where that is not known)."""
+
+    host: str
+    port: int
+    calling: AETitle
+    called: AETitle
+    own_address: str = ""
+
+    @property
+    def where(self) -> str:
+        """The address as people write it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def us(self) -> str:
+        """The box as it has to be entered in the archive's lists."""
+        return f"{self.calling} with the address {self.own_address}" if self.own_address else f"{self.calling} with this box's address"
+
+
+def for_unresolved(host: str) -> Remark:
+    """Return what to say about a name that nobody knows."""
+    return Remark(
+        f"the name {host} is not known",
+        "Is it spelled right? Does this box have a DNS server that knows it? The archive's IP address as host always works.",
+    )
+
+
+def for_unreachable(error: PeerUnreachableError, call: Call) -> Remark:
+    """Return what to say about an archive that cannot be reached, or does not answer."""
+    where, port = call.where, call.port
+    match error.phase, error.kind:
+        case "name", _:
+            return for_unresolved(call.host)
+        case "associate", Unreachable.TIMEOUT:
+            return Remark(
+                f"{where} takes the connection and does not answer",
+                f"Is {port} the port of the archive's DICOM service, and not that of another program? If it is, restart that service.",
+            )
+        case "associate", _:
+            return Remark(
+                f"{where} closes the connection instead of answering",
+                f"Is {port} the DICOM port, and not one for TLS or the web? Some archives also hang up on addresses that they do not know: "
+                f"enter {call.us} in the archive's list.",
+            )
+        case _, Unreachable.REFUSED:
+            return Remark(f"nobody listens at {where}", "Is the archive running? Is the port right?")
+        case _, Unreachable.TIMEOUT:
+            return Remark(
+                f"{where} does not answer",
+                f"Is the archive switched on, and is the address right? Does a firewall on the way let port {port} pass?",
+            )
+        case _, Unreachable.CLOSED:
+            return Remark(
+                f"{where} closes the connection at once",
+                f"Something between this box and the archive, or the archive itself, does not want it: enter {call.us} in its list, and "
+                "look at the firewall.",
+            )
+        case _:
+            return Remark(f"there is no way to {where}", "Is this box's network cable plugged in? Are its address and its gateway right?")
+
+
+def for_rejection(result: int, source: int, reason: int, call: Call) -> Remark:
+    """Return what to say about an association that was refused."""
+    if (result, source, reason) == UNKNOWN_CALLING:
+        return for_unknown_titles([call.calling], [], call)
+    words = _REJECTIONS.get((result, source, reason))
+    if words is None:
+        kind = "for good" if result == 1 else "for now"
+        return Remark(f"the archive refuses associations {kind} ({result}/{source}/{reason})", _ASK_ITS_LOG)
+    names = {"calling": call.calling, "called": call.called, "us": call.us, "port": call.port, "where": call.where}
+    detail, advice = words
+    return Remark(detail.format_map(names), advice.format_map(names))
+
+
+UNKNOWN_CALLING = (1, 1, 3)
+_ASK_ITS_LOG = "Look into the archive's log for the reason."
+_REJECTIONS: Mapping[tuple[int, int, int], tuple[str, str]] = {
+    (1, 1, 1): (
+        "the archive refuses {calling} and gives no reason",
+        "Enter {us} in the archive's list of AE titles, and look into its log: it says why. Some answer so when a licence is used up.",
+    ),
+    (1, 1, 2): (
+        "what answers at {where} is not an archive (it refuses DICOM's application context)",
+        "Is {port} the port of the archive's DICOM service?",
+    ),
+    (1, 1, 7): (
+        "the archive does not know itself as {called}",
+        "Compare the destination's ae_title with the archive's own. Some archives answer so to callers that they do not know: enter {us}.",
+    ),
+    (1, 2, 1): ("the archive's association control refuses {calling}, without a reason", _ASK_ITS_LOG),
+    (1, 2, 2): (
+        "what answers at {where} speaks another version of the protocol",
+        "Is {port} the port of the archive's DICOM service?",
+    ),
+    (2, 2, 1): (
+        "the archive refuses associations for now and gives no reason",
+        "Test again in a minute. If it stays so, look into the archive's log; a login that is asked for (user identity) is one reason.",
+    ),
+    (2, 3, 1): (
+        "the archive is congested",
+        "Nothing to do here: the box tries again by itself. If it stays so, the archive may be out of disk space or overloaded.",
+    ),
+    (2, 3, 2): (
+        "the archive has no association left for this box",
+        "The box may hold them itself while it is sending: test again later. Else raise the archive's limit, or set fewer lanes.",
+    ),
+}
+
+
+def for_unknown_titles(unknown: Sequence[AETitle], known: Sequence[AETitle], call: Call) -> Remark:
+    """Return what to say when the archive knows some of the titles that the box calls itself by, and others not."""
+    titles = _listed(map(str, unknown))
+    address = f"the address {call.own_address}" if call.own_address else "this box's address"
+    enter = f"Enter {titles} with {address} in the archive's list of AE titles; capitals count for some archives."
+    if known:
+        detail = f"the archive knows this box as {_listed(map(str, known))}, but not as {titles}"
+        return Remark(detail, f'{enter} Or set calling_ae = "box", so that one title is enough.')
+    return Remark(f"the archive does not know this box as {titles}", f"{enter} The box calls itself as the destination's calling_ae says.")
+
+
+def for_abort(source: int, reason: int, call: Call) -> Remark:
+    """Return what to say about an abort instead of an answer."""
+    return Remark(
+        f"what answers at {call.where} breaks the association off instead of answering (abort {source}/{reason})",
+        f"Is {call.port} the port of the archive's DICOM service? If so, enter {call.us} in its list; its log says what it did not like.",
+    )
+
+
+def for_contexts(answers: Mapping[Context, int], needed: Iterable[Context]) -> tuple[bool, Remark]:
+    """Return whether everything `needed` can be sent, and what to say.
+
+    `answers`: the result of each context that was asked for, 0 is taken. Where nothing is needed (nothing waits), anything that is taken
+    is enough.
+    """
+    taken = [context for context, result in answers.items() if result == 0]
+    missing = [context for context in needed if not _goes(context, taken)]
+    detail = "; ".join(_line(sop_class, answers) for sop_class in dict.fromkeys(sop_class for sop_class, _ in answers))
+    if not taken:
+        return False, Remark(
+            f"the archive takes nothing of what was asked for: {detail}",
+            "Allow these SOP classes for this box in the archive's settings; is it the archive's storage service that answers here?",
+        )
+    if not missing:
+        return True, Remark(detail)
+    classes = dict.fromkeys(named(sop_class) for sop_class, syntax in missing if answers.get((sop_class, syntax)) == _CLASS_REFUSED)
+    syntaxes = dict.fromkeys(
+        f"{named(syntax)} for {named(sop_class)}" for sop_class, syntax in missing if answers.get((sop_class, syntax)) != _CLASS_REFUSED
+    )
+    allow = "; ".join(_listed(words) for words in (classes, syntaxes) if words)
+    return False, Remark(detail, f"Instances wait that the archive does not take. Allow in the archive's settings: {allow}.")
+
+
+_CLASS_REFUSED = 3
+_RESULTS = {
+    1: "refused (user rejection)",
+    2: "refused (no reason)",
+    _CLASS_REFUSED: "refused (SOP class not supported)",
+    4: "refused (transfer syntax not supported)",
+}
+# Enough for every modality a department has; what is left out is counted.
+_MOST_LISTED = 12
+
+
+def _goes(context: Context, taken: Sequence[Context]) -> bool:
+    """Say whether the context is taken, or one that its data sets can be converted to."""
+    sop_class, syntax = context
+    return context in taken or any((sop_class, target) in taken for target in UNCOMPRESSED if convertible(syntax, target))
+
+
+def _line(sop_class: Uid, answers: Mapping[Context, int]) -> str:
+    """Return one SOP class and what became of its transfer syntaxes, those with the same result together."""
+    by_result: dict[int, list[str]] = {}
+    for (asked, syntax), result in answers.items():
+        if asked == sop_class:
+            by_result.setdefault(result, []).append(named(syntax))
+    parts = [
+        f"taken in {_listed(syntaxes)}" if result == 0 else f"{_RESULTS.get(result, f'refused ({result})')} in {_listed(syntaxes)}"
+        for result, syntaxes in sorted(by_result.items())
+    ]
+    if by_result.keys() == {_CLASS_REFUSED}:
+        parts = [_RESULTS[_CLASS_REFUSED]]
+    return f"{named(sop_class)}: {', '.join(parts)}"
+
+
+def for_echo(status: int) -> Remark:
+    """Return what to say about the answer to a C-ECHO."""
+    if status == 0:
+        return Remark("C-ECHO answered")
+    return Remark(f"C-ECHO is answered with {status:04X} instead of success", "Look into the archive's log for the reason.")
+
+
+def for_broken_echo(detail: str) -> Remark:
+    """Return what to say when the association ended under a C-ECHO."""
+    return Remark(f"C-ECHO was not answered: {detail}", "The archive took the association and then failed: its log says why; restart it.")
+
+
+NO_ECHO = Remark("the archive does not take C-ECHO from this box; images can be sent all the same")
+
+
+def for_box_title(remark: Remark, call: Call, *, is_needed: bool) -> Remark:
+    """Return what to say when images may be sent, but the box is not let in under its own title."""
+    needs = "storage commitment, queries and C-ECHO call" if is_needed else "only queries and C-ECHO call"
+    return Remark(f"images can be sent, but {remark.detail}", f"{remark.advice} {needs[0].upper()}{needs[1:]} as {call.calling}.")
+
+
+def _listed(words: Iterable[str]) -> str:
+    """Return words as a list in a sentence, not too many of them."""
+    every = list(words)
+    shown = every[:_MOST_LISTED]
+    if len(every) > len(shown):
+        return f"{', '.join(shown)} and {len(every) - len(shown)} more"
+    return shown[0] if len(shown) == 1 else " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)

@@ -1,0 +1,175 @@
+"""The sender: every delivery that leaves the box.
+
+Promises: a claim belongs to this run for as long as its lock is held; what dead runs had claimed is queued again before anything is sent.
+A change of the configuration is followed within a tick; a destination that it leaves alone does not notice (`roster`). When `run` returns,
+every lane has finished its instance, every outcome is durable, and no thread of the sender is left.
+Failures: what `SenderRun` and the ledger raise at the start; later faults are a destination's own.
+Limits: a hint that is lost costs at most a tick.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from appliance.config.model import Destination, Site
+from appliance.deliver.dispatch import Dispatch
+from appliance.deliver.doctor import Diagnosis
+from appliance.deliver.outbox import Outbox
+from appliance.deliver.plan import Surroundings, Terms, plan_for
+from appliance.deliver.publication import AcceptancePublication
+from appliance.deliver.recorder import Recorder
+from appliance.deliver.roster import Roster
+from appliance.deliver.runs import SenderRun
+from appliance.deliver.transport import Transport
+from appliance.deliver.transports.dicom import DicomPeer, DicomTransport
+from appliance.ledger.database import Ledger
+from appliance.ledger.deliveries import Claim, Deliveries
+from appliance.ledger.destinations import DestinationStates
+from appliance.ledger.faults import LedgerError
+from appliance.runtime.clock import Clock
+from appliance.runtime.logging import get_logger
+from appliance.spool.names import SpoolName
+from appliance.spool.store import Spool, SpoolObjectMissingError
+
+log = get_logger(__name__)
+
+# Every loop also ticks (house.md section 3): a lost hint costs a second, and an idle box one small transaction a destination and second.
+TICK_S = 1.0
+
+
+class Listener(Protocol):
+    """What wakes the sender (`runtime.wakeup.HintListener`)."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Return True for a hint, False after the time."""
+
+
+class Sender:
+    """The outbox engine of one box."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        ledger: Ledger,
+        site: Callable[[], Site],
+        clock: Clock,
+        run_dir: Path,
+        rng: random.Random | None = None,
+        run_id: str | None = None,
+        *,
+        transports: Callable[[Destination], Transport] | None = None,
+    ) -> None:
+        """Prepare; `site` returns the configuration in force, the same object until another one is.
+
+        `transports` makes the way to each destination (tests pass their own).
+        """
+        self._spool = spool
+        self._ledger = ledger
+        self._site = site
+        self._clock = clock
+        self._run_dir = run_dir
+        self._rng = rng or random.Random()  # noqa: S311 (jitter, no secret)
+        self._run_id = run_id or uuid.uuid4().hex
+        self._transports = transports
+        self._publication = AcceptancePublication(run_dir)
+        self._run: SenderRun | None = None
+        self._roster: Roster | None = None
+        self._followed: Site | None = None
+        self._is_published = False
+
+    def recover(self) -> None:
+        """Take this run's lock and queue again what dead runs had claimed. `run` does it where nobody did."""
+        if self._run is None:
+            self._run = SenderRun(self._run_dir, self._run_id)
+            self._run.take()
+            with self._ledger.write():
+                freed = Deliveries(self._ledger).free_dead_claims(self._run.living())
+            if freed:
+                log.info("sender.claims_freed", deliveries=freed)
+
+    def run(self, stopping: threading.Event, listener: Listener) -> None:
+        """Deliver until `stopping` is set, then let every lane finish its instance."""
+        self.recover()
+        recorder = Recorder(self._ledger)
+        recorder.start()
+        self._roster = roster = Roster(lambda terms, ending: self._dispatch(terms, recorder, ending))
+        try:
+            self._follow(roster)
+            while not stopping.is_set():
+                listener.wait(TICK_S)
+                self._follow(roster)
+        finally:
+            roster.stop()
+            recorder.close()
+            self._end_run()
+            log.info("sender.stopped")
+
+    def examined(self, destination_id: str, diagnosis: Diagnosis) -> None:
+        """Take note of what the doctor found at a destination. Any thread may call it; without service there is nobody to learn from it."""
+        roster = self._roster
+        dispatch = None if roster is None else roster.find(destination_id)
+        if dispatch is not None:
+            dispatch.examined(diagnosis)
+
+    def _follow(self, roster: Roster) -> None:
+        """Serve whom the configuration in force wants served, and have all look for what there is to do."""
+        site = self._site()
+        if site is not self._followed:
+            roster.follow(site)
+            self._followed, self._is_published = site, False
+        if roster.look():
+            self._is_published = False
+        if not self._is_published:
+            self._is_published = self._publish(site)
+
+    def _publish(self, site: Site) -> bool:
+        """Publish what is known of exactly the destinations that are served; return False while the ledger cannot be read."""
+        try:
+            with self._ledger.read():
+                kept = {state.id: state.learned for state in DestinationStates(self._ledger).all()}
+        except LedgerError:
+            # The recorder, which works in the ledger all the time, says it in the log.
+            return False
+        self._publication.begin({destination.id: kept.get(destination.id, "{}") for destination in site.destinations})
+        return True
+
+    def _end_run(self) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.let_go()
+
+    def _dispatch(self, terms: Terms, recorder: Recorder, ending: threading.Event) -> Dispatch:
+        outbox = Outbox(self._ledger, recorder, self._publication, terms.destination.id, self._run_id)
+        transport = self._dicom(terms) if self._transports is None else self._transports(terms.destination)
+        around = Surroundings(self._clock, lambda: self._rng.uniform(-1.0, 1.0), ending, self._set_apart)
+        return Dispatch(plan_for(terms), transport, outbox, around)
+
+    def _dicom(self, terms: Terms) -> Transport:
+        destination, settings = terms.destination, terms.delivery
+        peer = DicomPeer(
+            host=str(destination.host),
+            port=destination.port,
+            called=destination.ae_title,
+            box=terms.box,
+            connect_s=settings.connect,
+            associate_s=settings.associate,
+            progress_s=settings.progress,
+            response_s=settings.response,
+            hello_s=settings.probe,
+        )
+        return DicomTransport(peer, self._spool.open)
+
+    def _set_apart(self, claim: Claim) -> None:
+        """Move a damaged object out of everybody's way; where that fails it stays, and fails the same way for whoever opens it."""
+        name = SpoolName.parse(claim.spool_name)
+        if name is None:
+            return
+        try:
+            self._spool.quarantine(name, "damaged")
+        except (SpoolObjectMissingError, OSError) as error:
+            log.error("spool.quarantine_failed", object_id=name.object_id, error=type(error).__name__)  # noqa: TRY400 (as in journal.where)

@@ -1,0 +1,1 @@
+"""How a delivery leaves the box: one module a kind of destination."""
