@@ -1,0 +1,1 @@
+"""What keeps the box able to keep: snapshots of the ledger, its rebuilding, and the keeper's rounds."""
