@@ -1,0 +1,100 @@
+"""The daemons that come when they are asked and go when nobody does: lookup, opener, keeper (composition, like `daemons`).
+
+Promises: each holds only the keys of its row (house.md section 3): lookup the ledger's, opener the private spool keys,
+keeper all. A request is short; long work comes in pages, so that whoever asks can show how far it is and stop.
+Failures: those of what they are made of, told to the one who asks.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from appliance.core.identity import Uid
+from appliance.keyring import private_spool, root_key, serve_ledger, snapshots
+from appliance.runtime.clock import SystemClock
+from appliance.runtime.control import ControlServer
+from appliance.runtime.requests import (
+    ExportReply,
+    ExportRequest,
+    ExportRow,
+    RotateReply,
+    RotateRequest,
+    VerifyRequest,
+)
+from appliance.runtime.service import Service
+
+# Long enough that a person at a screen never waits for a start twice, short enough to give the memory back overnight.
+_LOOKUP_IDLE_S = 600.0
+# Private keys are not kept in memory longer than the work takes.
+_KEYS_IDLE_S = 10.0
+_TICK_S = 0.5
+# A little less than the supervisor's (or the timer's) period, so that a round is never skipped for being early by a moment.
+_ROUND_EVERY_S = 870.0
+
+
+def lookup(data: Path, service: Service) -> None:
+    """Answer questions about the ledger until nobody has asked for a while."""
+    from appliance.config.active import ActiveSite
+    from appliance.manage.overview import Overview
+    from appliance.spool.store import Spool
+
+    ledger = serve_ledger(data, root_key(data), service)
+    if ledger is None:
+        return
+    overview = Overview(ledger, Spool(data), ActiveSite(data).current, service.run_dir, SystemClock())
+    _serve(service, ControlServer(service.run_dir, service.name, overview.handlers()), _LOOKUP_IDLE_S)
+
+
+def opener(data: Path, service: Service) -> None:
+    """Export sealed objects as files until nobody has asked for a while."""
+    from appliance.opener.jobs import ExportFile, Wanted, export
+    from appliance.spool.names import SpoolName
+
+    spool = private_spool(data, root_key(data))
+
+    def answer(request: ExportRequest) -> ExportReply:
+        files = [
+            ExportFile(Wanted(Uid(item.object.sop_instance_uid), item.object.version, name), item.file)
+            for item in request.items
+            if (name := SpoolName.parse(item.object.spool_name)) is not None
+        ]
+        done = export(spool, files, Path(request.folder), overwrite=request.overwrite)
+        return ExportReply(tuple(ExportRow(one.file, one.outcome.value, one.problem) for one in done))
+
+    _serve(service, ControlServer(service.run_dir, service.name, {ExportRequest: answer}), _KEYS_IDLE_S)
+
+
+def keeper(data: Path, service: Service) -> None:
+    """Do a round where one is due, and answer what needs every key until nobody has asked for a while."""
+    from appliance.config.load import load_active
+    from appliance.keys.rotation import rotate
+    from appliance.manage.verification import Verification
+    from appliance.retain.keeper import Keeper
+
+    root, clock = root_key(data), SystemClock()
+    ledger = serve_ledger(data, root, service)
+    if ledger is None:
+        return
+    kept = snapshots(data, root, reserve_bytes=load_active(data).retention.reserve)
+    verification = Verification(private_spool(data, root), data, ledger, clock)
+
+    def rotated(_: RotateRequest) -> RotateReply:
+        done = rotate(data, root)
+        return RotateReply(done.before, done.generation, done.recipient)
+
+    control = ControlServer(service.run_dir, service.name, {RotateRequest: rotated, VerifyRequest: verification.page})
+    if _is_due(kept.all(), clock.now().wall):
+        Keeper(ledger, kept, clock).round()
+    _serve(service, control, _KEYS_IDLE_S)
+
+
+def _is_due(snapshots: list[Path], now: float) -> bool:
+    # A clock that was set back makes a snapshot of the future; then one more is cheaper than none.
+    return not snapshots or not 0 <= now - snapshots[-1].stat().st_mtime < _ROUND_EVERY_S
+
+
+def _serve(service: Service, control: ControlServer, idle_s: float) -> None:
+    service.ready()
+    while not service.stopping.wait(_TICK_S) and control.idle_s < idle_s:
+        pass
+    control.close()

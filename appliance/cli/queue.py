@@ -1,0 +1,116 @@
+"""The verbs about what is owed: queue list, retry, hold, release, cancel."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+
+import click
+
+from appliance.cli.output import print_json, print_json_rows, print_table
+from appliance.cli.state import State, everywhere, limited
+from appliance.manage.control import Control
+from appliance.runtime.requests import OrderRequest
+
+
+@click.group()
+def queue() -> None:
+    """Look at what is owed."""
+
+
+@queue.command("list")
+@everywhere
+@click.option("--destination", help="Only this destination.")
+@click.option("--state", "only", help="Only this state, for example held.")
+@limited
+@click.option("--after", type=click.IntRange(0), default=0, help="Rows after this id.")
+@click.pass_obj
+def queue_list(state: State, destination: str | None, only: str | None, limit: int, after: int) -> None:
+    """List deliveries in id order, delivered ones left out unless asked for with --state."""
+    rows = Control(state.run_dir).queue(destination=destination, state=only, limit=limit, after=after).rows
+    if state.as_json:
+        print_json_rows(rows)
+        return
+    print_table(
+        ("id", "destination", "state", "priority", "tries", "SOP instance", "due", "reason"),
+        (
+            (
+                row.id,
+                row.destination,
+                f"{row.state} ({row.hold_class})" if row.hold_class else row.state,
+                row.priority,
+                row.attempts,
+                row.sop_instance_uid,
+                row.due,
+                row.reason,
+            )
+            for row in rows
+        ),
+        empty="Nothing waits.",
+    )
+
+
+def _selection(verb: Callable[..., None]) -> Callable[..., None]:
+    """Let a verb take which deliveries: ids, or conditions that hold together."""
+    for option in (
+        click.argument("ids", nargs=-1, type=click.IntRange(1)),
+        click.option("--study", help="Only of this Study Instance UID."),
+        click.option("--destination", help="Only to this destination."),
+        click.option("--class", "hold_class", help="Only held ones of this class: verdict, configuration, person or rebuilt."),
+        click.option("--state", "only", help="Only in this state."),
+        click.option("--reason", default="", help="Why, for the record."),
+    ):
+        verb = option(verb)
+    return click.pass_obj(everywhere(verb))
+
+
+def _order(state: State, verb: str, ids: tuple[int, ...], options: dict[str, str | None]) -> None:
+    reply = Control(state.run_dir).order(
+        OrderRequest(
+            verb,
+            getpass.getuser(),
+            options["reason"] or "",
+            ids or None,
+            options["study"],
+            options["destination"],
+            options["hold_class"],
+            options["only"],
+        )
+    )
+    if state.as_json:
+        print_json(reply)
+        return
+    click.echo(f"{reply.moved} moved" + (f", {reply.unchanged} were so already or cannot" if reply.unchanged else ""))
+    if reply.busy:
+        click.echo(f"{reply.busy} are being sent at this moment: ask again when they are done.")
+
+
+@queue.command("retry")
+@_selection
+def queue_retry(state: State, ids: tuple[int, ...], **options: str | None) -> None:
+    """Try deliveries now that wait for a time or for a change of settings."""
+    _order(state, "retry", ids, options)
+
+
+@queue.command("hold")
+@_selection
+def queue_hold(state: State, ids: tuple[int, ...], **options: str | None) -> None:
+    """Keep deliveries from being sent until somebody releases them."""
+    _order(state, "hold", ids, options)
+
+
+@queue.command("release")
+@_selection
+def queue_release(state: State, ids: tuple[int, ...], **options: str | None) -> None:
+    """Let held deliveries go on, whatever holds them."""
+    _order(state, "release", ids, options)
+
+
+@queue.command("cancel")
+@_selection
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def queue_cancel(state: State, ids: tuple[int, ...], *, yes: bool, **options: str | None) -> None:
+    """Owe deliveries no longer. The images stay in the box; nothing brings a cancelled delivery back but a new one."""
+    if not yes and not state.as_json:
+        click.confirm("The destination will not get these from this box. Cancel them?", abort=True)
+    _order(state, "cancel", ids, options)

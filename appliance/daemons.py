@@ -1,0 +1,198 @@
+"""The composition root: which daemon is made of what, with which keys (house.md section 3, the table).
+
+Promises: each daemon imports and holds only what its row of the table allows; the receiver gets the digest key and public
+keys, never the root key.
+Failures: every refusal to start is an `ApplianceError` with one line and an exit code.
+Limits: separate users, limits and the root key as a credential come with the installed units.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from appliance.core.errors import ApplianceError
+from appliance.keyring import digest_key, ledger_key, private_spool, root_key, serve_ledger, snapshots
+from appliance.runtime import logging
+from appliance.runtime.clock import SystemClock
+from appliance.runtime.listening import bind, inherited
+from appliance.runtime.service import Service
+
+if TYPE_CHECKING:
+    from appliance.keys.root import RootKey
+    from appliance.spool.store import Spool
+
+# How long open C-STOREs may go on after a stop (house.md section 3, Drain).
+_DRAIN_S = 30.0
+
+
+def serve_daemon(name: str, data: Path, *, instance: int, log_level: str) -> int:
+    """Run one daemon until it is told to stop; return its exit code."""
+    logging.configure(name if instance == 0 else f"{name}.{instance}", level=log_level)
+    os.umask(0o077)
+    try:
+        with Service(name, data / "run", instance) as service:
+            DAEMONS[name](data, service)
+    except ApplianceError as error:
+        click.echo(f"dicom-edge {name}: {error}. {error.advice}".rstrip(), err=True)
+        return error.exit_code
+    return 0
+
+
+def _receiver(data: Path, service: Service) -> None:
+    from appliance.config.active import ActiveSite
+    from appliance.config.model import Site
+    from appliance.dimse.contexts import Acceptance
+    from appliance.keys.generations import RememberedRecipients
+    from appliance.receive.acceptance import KnownAcceptance
+    from appliance.receive.listener import AssociationOrigin, Listener
+    from appliance.receive.space import StorageWatch
+    from appliance.receive.store_scp import StoreSink
+    from appliance.route.possible import possible_destinations
+    from appliance.runtime.slots import Slots
+    from appliance.runtime.wakeup import hint
+    from appliance.spool.store import Spool
+
+    site, clock = ActiveSite(data).current, SystemClock()
+    spool = Spool(data, recipients=RememberedRecipients(data), digest_key=digest_key(data))
+    spool.prepare()
+    storage = StorageWatch(spool.space, lambda: site().retention, clock)
+    acceptance = KnownAcceptance(service.run_dir)
+
+    def sink(origin: AssociationOrigin) -> StoreSink:
+        return StoreSink(spool, origin, storage, clock, lambda: hint(service.run_dir, "router"))
+
+    def known(site: Site, source_name: str, called: str) -> Acceptance:
+        return acceptance.for_destinations(possible_destinations(site, source_name, called))
+
+    sockets = inherited()
+    if sockets is None:
+        sockets = bind((address.host, address.port) for address in site().listen.dicom)
+    listener = Listener(
+        sockets,
+        site,
+        sinks=sink,
+        slots=Slots(service.run_dir / "slots"),
+        storage_possible=storage.may_accept,
+        stopping=service.stopping,
+        known=known,
+    )
+    listener.start()
+    service.ready()
+    service.stopping.wait()
+    listener.drain(_DRAIN_S)
+
+
+def _router(data: Path, service: Service) -> None:
+    from appliance.config.active import ActiveSite
+    from appliance.manage.configuration import following_site_file
+    from appliance.manage.replaying import ReplayDesk
+    from appliance.route.router import Router
+    from appliance.runtime.control import ControlServer
+    from appliance.runtime.wakeup import HintListener, hint
+
+    # Looked up anew each time: an object is never routed by an older configuration than the one that let it in.
+    site, clock, root = ActiveSite(data).newest, SystemClock(), root_key(data)
+    spool = private_spool(data, root)
+    _mend_ledger(data, root, spool, service)
+    ledger = serve_ledger(data, root, service)
+    if ledger is None:
+        return
+    hints = HintListener(service.run_dir, service.name)
+
+    def wake_sender() -> None:
+        hint(service.run_dir, "sender")
+
+    router = Router(spool, ledger, site, clock, wake_sender=wake_sender)
+    router.recover()
+    control = ControlServer(service.run_dir, service.name, ReplayDesk(ledger, site, clock, wake_sender).handlers())
+    with following_site_file(data):
+        service.ready()
+        router.run(service.stopping, hints)
+    control.close()
+
+
+def _mend_ledger(data: Path, root: RootKey, spool: Spool, service: Service) -> None:
+    """Rebuild the ledger where it is missing, damaged, or somebody asked for it; nobody else has it open then."""
+    from appliance.config.active import ActiveSite
+    from appliance.deliver.order_book import OrderBook
+    from appliance.retain.assessment import assess, is_in_doubt
+    from appliance.retain.rebuild import Rebuild
+    from appliance.route.rerecording import Rerecording
+
+    kept = snapshots(data, root)
+    if is_in_doubt(data) and assess(data, ledger_key(root), spool, kept):
+        recording = Rerecording(spool, ActiveSite(data).newest(), SystemClock())
+        Rebuild(data, ledger_key(root), spool, kept, recording, OrderBook(spool), SystemClock()).run(service.stopping)
+
+
+def _sender(data: Path, service: Service) -> None:
+    from appliance.config.active import ActiveSite
+    from appliance.deliver.orders import Orders
+    from appliance.deliver.sender import Sender
+    from appliance.manage.examination import Examinations
+    from appliance.manage.ordering import OrderDesk
+    from appliance.runtime.control import ControlServer
+    from appliance.runtime.wakeup import HintListener
+
+    # Looked up anew each time: a destination that was just added can be examined, and what is routed to it is sent.
+    site, clock, root = ActiveSite(data).newest, SystemClock(), root_key(data)
+    spool, ledger = private_spool(data, root), serve_ledger(data, root, service)
+    if ledger is None:
+        return
+    hints = HintListener(service.run_dir, service.name)
+    sender = Sender(spool, ledger, site, clock, service.run_dir)
+    orders = Orders(spool, ledger, clock, wake=service.wake)
+    sender.recover()
+    orders.recover()
+    handlers = {**Examinations(ledger, site, sender.examined).handlers(), **OrderDesk(orders, ledger, site).handlers()}
+    control = ControlServer(service.run_dir, service.name, handlers)
+    service.ready()
+    sender.run(service.stopping, hints)
+    control.close()
+
+
+def _demo_archive(data: Path, service: Service) -> None:
+    from appliance.config.load import archive_site
+    from appliance.demo import FileSink
+    from appliance.receive.listener import Listener
+    from appliance.runtime.slots import Slots
+
+    site, home = archive_site(), data / "demo" / "archive"
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    listener = Listener(
+        inherited() or [],
+        lambda: site,
+        sinks=lambda origin: FileSink(home, origin),
+        slots=Slots(service.run_dir / "demo-slots"),
+        storage_possible=lambda: True,
+        stopping=service.stopping,
+    )
+    listener.start()
+    service.ready()
+    service.stopping.wait()
+    listener.drain(_DRAIN_S)
+
+
+def _attendant(name: str) -> Callable[[Path, Service], None]:
+    def serve(data: Path, service: Service) -> None:
+        from appliance import attendants
+
+        {"lookup": attendants.lookup, "opener": attendants.opener, "keeper": attendants.keeper}[name](data, service)
+
+    return serve
+
+
+DAEMONS: dict[str, Callable[[Path, Service], None]] = {
+    "receiver": _receiver,
+    "router": _router,
+    "sender": _sender,
+    "lookup": _attendant("lookup"),
+    "opener": _attendant("opener"),
+    "keeper": _attendant("keeper"),
+    "demo-archive": _demo_archive,
+}

@@ -1,0 +1,1 @@
+"""What the command line and the pages use: one façade over the daemons."""
