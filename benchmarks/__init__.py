@@ -1,0 +1,1 @@
+"""The benchmarks: this box against independent programs in the same run, on the same machine (`make bench`)."""

@@ -1,0 +1,200 @@
+"""The programs that are compared, each as its own manual starts it, and this box.
+
+Promises: every program starts with an empty directory and a port of its own, and can say how many instances it holds.
+Failures: `PeerMissingError` when it is not installed; `RunInvalidError` when it cannot say what it holds.
+Limits: they promise different things. This box seals, syncs and admits by rule before it answers; Orthanc syncs and indexes; `storescp` and
+the pynetdicom receiver only write.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib.metadata
+import json
+import os
+import socket
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import accounting, installed, orthanc_configuration, sender
+from benchmarks.failures import RunInvalidError
+from benchmarks.running import Start
+
+OURS = "ours"
+_ANSWER_S = 30.0
+# What a data directory is called below the directory of a run; the output of the program lies beside it.
+_DATA = "data"
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def free_port() -> int:
+    """Return a TCP port that the kernel says is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one start of a program works: an empty directory and its ports."""
+
+    directory: Path
+    port: int = field(default_factory=free_port)
+    second_port: int = field(default_factory=free_port)
+
+    @property
+    def data(self) -> Path:
+        """The directory for what it receives."""
+        return self.directory / _DATA
+
+    @property
+    def output(self) -> Path:
+        """What it prints."""
+        return self.directory / "output"
+
+
+class Receiver(ABC):
+    """One program of the comparison."""
+
+    name: str
+    called: str = "ANY-SCP"
+
+    @abstractmethod
+    def version(self) -> str:
+        """Return the version that is installed; `PeerMissingError` when none is."""
+
+    @abstractmethod
+    def prepare(self, place: Place) -> Start:
+        """Write what it needs into its empty directory and say how it is started."""
+
+    def is_ready(self, place: Place) -> bool:
+        """Say whether it receives."""
+        return accounting.is_listening(place.port)
+
+    def received(self, place: Place) -> int:
+        """Return how many instances it holds; asked while it runs, and while nothing is measured."""
+        return sum(1 for _ in os.scandir(place.data))
+
+
+class StoreScp(Receiver):
+    """DCMTK's `storescp`, bit-preserving: it writes files, and neither syncs nor seals them."""
+
+    def __init__(self, *, fork: bool) -> None:
+        """Choose between one process for all and one for each association."""
+        self._fork = fork
+        self.name = "storescp --fork" if fork else "storescp"
+
+    def version(self) -> str:
+        """Return DCMTK's version."""
+        return installed.version(installed.find("storescp", "dcmtk"))
+
+    def prepare(self, place: Place) -> Start:
+        """Start it with nothing but +B and where to write."""
+        program = installed.find("storescp", "dcmtk")
+        command = [str(program), "+B", *(["--fork"] if self._fork else []), "--output-directory", str(place.data), str(place.port)]
+        return Start(command, sender.ENVIRONMENT, place.output)
+
+
+class Orthanc(Receiver):
+    """Orthanc from Debian with its defaults."""
+
+    name = "orthanc"
+
+    def version(self) -> str:
+        """Return Orthanc's version."""
+        return installed.version(installed.find("Orthanc", "orthanc"))
+
+    def prepare(self, place: Place) -> Start:
+        """Write the configuration beside the data."""
+        settings = place.directory / "orthanc.json"
+        settings.write_text(orthanc_configuration.configuration(place.data, place.port, place.second_port), encoding="utf-8")
+        return Start([str(installed.find("Orthanc", "orthanc")), str(settings)], sender.ENVIRONMENT, place.output)
+
+    def is_ready(self, place: Place) -> bool:
+        """Ready when both of its ports listen."""
+        return accounting.is_listening(place.port) and accounting.is_listening(place.second_port)
+
+    def received(self, place: Place) -> int:
+        """Ask its own statistics."""
+        connection = http.client.HTTPConnection("127.0.0.1", place.second_port, timeout=_ANSWER_S)
+        try:
+            connection.request("GET", "/statistics")
+            return int(json.loads(connection.getresponse().read())["CountInstances"])
+        except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+            raise RunInvalidError(f"orthanc does not say what it holds: {error}") from error
+        finally:
+            connection.close()
+
+
+class StockPynetdicom(Receiver):
+    """The library this box is built on, as it comes, writing raw bytes."""
+
+    name = "pynetdicom"
+
+    def version(self) -> str:
+        """Return the library's version."""
+        return importlib.metadata.version("pynetdicom")
+
+    def prepare(self, place: Place) -> Start:
+        """Start the receiver of this package in a Python of its own."""
+        command = [sys.executable, "-m", "benchmarks.pynetdicom_receiver", str(place.data), str(place.port)]
+        return Start(command, os.environ | {"PYTHONPATH": str(_ROOT)}, place.output)
+
+
+class Box(Receiver):
+    """This box, started by its own command: one source, no route, so that what is measured is reception alone."""
+
+    name = OURS
+    called = "EDGE"
+
+    def version(self) -> str:
+        """Return the version of this checkout."""
+        return importlib.metadata.version("dicom-edge")
+
+    def prepare(self, place: Place) -> Start:
+        """Write its site.toml."""
+        (place.data / "site.toml").write_text(site(place.port), encoding="utf-8")
+        return Start([*_command(place), "run"], os.environ, place.output)
+
+    def is_ready(self, place: Place) -> bool:
+        """Ready when it says so."""
+        return any(line.startswith(b"READY") for line in place.output.read_bytes().splitlines())
+
+    def received(self, place: Place) -> int:
+        """Ask its own status: everything is recorded, and nothing was set aside."""
+        answer = subprocess.run(
+            [*_command(place), "--json", "status"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_ANSWER_S, check=False
+        )
+        try:
+            instances = json.loads(answer.stdout)["instances"]
+            return int(instances["stored"]) + int(instances["unrouted"])
+        except (ValueError, KeyError) as error:
+            raise RunInvalidError(f"the box does not say what it holds, and ended with {answer.returncode}") from error
+
+
+def site(port: int) -> str:
+    """Return the configuration of the box for pure reception."""
+    return f"""[box]
+name = "benchmark"
+ae_title = "{Box.called}"
+
+[listen]
+dicom = ["127.0.0.1:{port}"]
+
+[[source]]
+name = "sender"
+ae_title = "{sender.CALLING}"
+address = "127.0.0.1"
+"""
+
+
+def everyone() -> tuple[Receiver, ...]:
+    """Return all programs, in the order in which they take turns."""
+    return (StoreScp(fork=False), StoreScp(fork=True), Orthanc(), StockPynetdicom(), Box())
+
+
+def _command(place: Place) -> list[str]:
+    return [str(Path(sys.executable).parent / "dicom-edge"), "--data", str(place.data)]

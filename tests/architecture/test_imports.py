@@ -1,0 +1,169 @@
+"""Who may import whom, where each library lives, and what pure modules stay away from (house.md section 4)."""
+
+from __future__ import annotations
+
+import ast
+from typing import TypeGuard
+
+import pytest
+
+from tests.support import source
+from tests.support.source import Module
+
+# From the top; packages of one row are siblings and never import each other. The single modules are composition roots and their parts.
+_LAYERS: tuple[frozenset[str], ...] = (
+    frozenset({"appliance.__main__"}),
+    frozenset({"appliance.cli"}),
+    frozenset({"appliance.box"}),
+    frozenset({"appliance.daemons"}),
+    frozenset({"appliance.demo"}),
+    frozenset({"appliance.manage"}),
+    frozenset(f"appliance.{name}" for name in ("receive", "route", "deliver", "opener", "retain", "health", "audit", "host")),
+    frozenset(f"appliance.{name}" for name in ("spool", "ledger", "dimse", "config")),
+    frozenset({"appliance.keys"}),
+    frozenset({"appliance.runtime"}),
+    frozenset({"appliance.core"}),
+)
+
+# One home each, two at most. `webui` is a home of its own kind: the pages.
+_HOMES: dict[str, tuple[str, ...]] = {
+    "pynetdicom": ("appliance.dimse", "appliance.receive"),
+    "pydicom": ("appliance.dimse", "appliance.route.attributes", "appliance.opener"),
+    "peewee": ("appliance.ledger",),
+    "playhouse": ("appliance.ledger",),
+    "sqlcipher3": ("appliance.ledger",),
+    "sqlite3": ("appliance.ledger",),
+    "cryptography": ("appliance.keys", "appliance.spool.age", "appliance.dimse.tls"),
+    "blake3": ("appliance.spool",),
+    "pydantic": ("appliance.config", "appliance.runtime.control"),
+    "tomlkit": ("appliance.config", "appliance.cli"),
+    "tomllib": ("appliance.config", "appliance.cli"),
+    "click": ("appliance.cli", "appliance.daemons", "appliance.box"),
+    "rich": ("appliance.cli",),
+    "structlog": ("appliance.runtime.logging",),
+    "logging": ("appliance.runtime.logging", "appliance.dimse"),
+    "paramiko": ("appliance.deliver.transports.sftp",),
+    "watchdog": ("appliance.receive.watch_folder", "appliance.config"),
+    "psutil": ("appliance.health.checks",),
+    "flask": ("webui",),
+}
+
+# The modules marked with a star: time, randomness and I/O are their arguments.
+_PURE = (
+    "appliance.core.errors",
+    "appliance.core.identity",
+    "appliance.keys.derive",
+    "appliance.keys.recipient",
+    "appliance.config.model",
+    "appliance.spool.names",
+    "appliance.spool.part10",
+    "appliance.dimse.contexts",
+    "appliance.dimse.statuses",
+    "appliance.dimse.prefix",
+    "appliance.receive.admission",
+    "appliance.route.rules",
+    "appliance.route.planner",
+    "appliance.route.duplicates",
+    "appliance.deliver.states",
+    "appliance.deliver.verdict",
+    "appliance.deliver.schedule",
+)
+_IMPURE = {"time", "random", "secrets", "socket", "subprocess", "multiprocessing", "tempfile", "shutil", "fcntl", "select", "mmap"}
+# What a pure module may take from `os`: the source of randomness as the default of an argument.
+_PURE_ENOUGH = {"urandom", "fspath"}
+
+# The process that faces the network must not even be able to reach these (P8).
+_NOT_FOR_THE_RECEIVER = ("appliance.ledger", "appliance.route", "appliance.deliver", "appliance.manage", "peewee", "sqlcipher3")
+
+
+def test_data_flows_one_way() -> None:
+    """No package imports one above it, and siblings never import each other."""
+    wrong = []
+    for module in source.product():
+        own = _package(module.name)
+        for name, line in module.imports():
+            other = _package(name)
+            if other in {None, own} or own is None:
+                continue
+            if _layer(other) <= _layer(own):
+                wrong.append(f"{module.where}:{line} imports {name}")
+    assert wrong == []
+
+
+def test_every_package_has_a_layer() -> None:
+    """Every package and module of `appliance` stands in the table of layers, so that none escapes it."""
+    assert _without_layer() == []
+
+
+@pytest.mark.parametrize("library", sorted(_HOMES))
+def test_every_library_stays_in_its_home(library: str) -> None:
+    """Each third-party library is imported in its home only, so that changing it touches one folder."""
+    wrong = [
+        f"{module.where}:{line}"
+        for module in source.product()
+        for name, line in module.imports()
+        if _is_within(name, library) and not any(_is_within(module.name, home) for home in _HOMES[library])
+    ]
+    assert wrong == []
+
+
+def test_pure_modules_take_time_randomness_and_input_as_arguments() -> None:
+    """No module marked as pure imports a clock, a random source, processes or sockets, or calls the operating system."""
+    wrong = []
+    for module in _modules(_PURE):
+        wrong += [f"{module.where}:{line} {name}" for name, line in module.imports() if name.split(".")[0] in _IMPURE]
+        wrong += [f"{module.where}:{node.lineno} os.{node.attr}" for node in ast.walk(module.tree) if _asks_the_system(node)]
+    assert wrong == []
+
+
+def test_every_pure_module_is_there() -> None:
+    """The table of pure modules names modules that exist, so that a renamed one does not escape it."""
+    assert sorted(set(_PURE) - {module.name for module in source.product()}) == []
+
+
+def test_the_receiver_cannot_reach_the_ledger() -> None:
+    """What the receiver imports, directly or not, never leads to the ledger, the router or the sender."""
+    known = {module.name: module for module in source.product()}
+    reached: set[str] = set()
+    waiting = [name for name in known if _is_within(name, "appliance.receive")]
+    wrong = []
+    while waiting:
+        name = waiting.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        for imported, line in known[name].imports():
+            if any(_is_within(imported, forbidden) for forbidden in _NOT_FOR_THE_RECEIVER):
+                wrong.append(f"{known[name].where}:{line} {imported}")
+            waiting += [candidate for candidate in (imported, imported.rpartition(".")[0]) if candidate in known]
+    assert reached
+    assert wrong == []
+
+
+def _asks_the_system(node: ast.AST) -> TypeGuard[ast.Attribute]:
+    if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
+        return False
+    return node.value.id == "os" and node.attr not in _PURE_ENOUGH
+
+
+def _modules(names: tuple[str, ...]) -> list[Module]:
+    return [module for module in source.product() if module.name in names]
+
+
+def _is_within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def _package(name: str) -> str | None:
+    """Return the package of the table that a dotted name belongs to, or None."""
+    return next((package for layer in _LAYERS for package in layer if _is_within(name, package)), None)
+
+
+def _without_layer() -> list[str]:
+    inside = (module for module in source.product() if _is_within(module.name, "appliance"))
+    return [module.where for module in inside if module.name != "appliance" and _package(module.name) is None]
+
+
+def _layer(package: str | None) -> int:
+    """Return how far down a package is; a sibling's number is the same as one's own."""
+    return next(number for number, layer in enumerate(_LAYERS) if package in layer)
