@@ -10,7 +10,7 @@ PEERS := dcmtk:storescu age:age strace:strace orthanc:/usr/sbin/Orthanc
 PYTEST := $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers run test check fmt lint type arch unit property integration fault test-long man lock clean
+.PHONY: help setup peers run test check fmt lint type arch unit property integration fault test-long bench man lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -68,6 +68,10 @@ fault: setup peers ## kills and full disks (KILLS=60)
 
 test-long: setup peers ## the long forms: 1,000 kills
 	KILLS=1000 $(PYTEST) --timeout=7200 tests/fault
+
+bench: PEERS := dcmtk:dcmsend orthanc:Orthanc
+bench: setup peers ## measure against DCMTK, Orthanc and pynetdicom (BENCH=--quick)
+	$(BIN)/python -m benchmarks $(BENCH)
 
 man: setup ## write the man pages to build/man
 	$(BIN)/python docs/man.py build/man

@@ -2,13 +2,14 @@
 
 Promises: only a whole run (all rows, all peers, all instances) changes `results/` and README.md; a quick one writes below
 `results/scratch`, which is not kept. Exit code 0 done, 1 failed, 2 wrong usage.
-Limits: the machine has to be quiet; nothing here can tell.
+Limits: the machine has to be quiet. A run that finds it busy says so beside its figures, and goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import shutil
 import signal
 import sys
@@ -17,7 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import batches, machine, measuring, receivers, results, table
-from benchmarks.batches import Batch
 from benchmarks.failures import BenchmarkError, PeerMissingError
 from benchmarks.receivers import OURS, Receiver
 from benchmarks.results import Result, Run
@@ -28,6 +28,8 @@ _RESULTS = _HOME / "results"
 _SCRATCH = _RESULTS / "scratch"
 _ROUNDS, _QUICK_ROUNDS = 5, 1
 _QUICK_COUNT = 100
+# A tenth of one core is what an idle machine does anyway; the average of a minute still remembers what was started just before.
+_QUIET_LOAD = 0.5
 # Several associations at once, so that more than one worker of a program has met one; enough that every library is loaded.
 _WARM_UP_COUNT, _WARM_UP_ASSOCIATIONS = 32, 4
 
@@ -35,16 +37,17 @@ _WARM_UP_COUNT, _WARM_UP_ASSOCIATIONS = 32, 4
 def main() -> int:
     """Run the benchmark as the command line says; return the exit code."""
     options = _options()
-    # An end like any other: no program of the comparison outlives it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, _end)
     try:
         programs, versions = _programs(options.only, skip_missing=options.skip_missing)
-        _SCRATCH.mkdir(parents=True, exist_ok=True)
+        load = round(os.getloadavg()[0], 1)
+        if load > _QUIET_LOAD:
+            _say(f"the machine is not quiet: its load is {load:g}, and the figures will show it")
         facts = machine.this_machine(options.scratch)
         rounds = options.rounds or (_QUICK_ROUNDS if options.quick else _ROUNDS)
         rows = [row for row in ROWS if not options.row or row.key in options.row]
         measured = [_measure(row, programs, rounds, options) for row in rows]
-        run = Run(time.strftime("%Y-%m-%d"), facts, rounds, versions, measured)
+        run = Run(time.strftime("%Y-%m-%d"), facts, load, rounds, versions, measured)
         figures = table.figures(run, rows)
         print(figures)
         whole = rows == list(ROWS) and len(programs) == len(receivers.everyone()) and not options.quick and not options.instances
@@ -58,6 +61,13 @@ def main() -> int:
         _say(f"failed: {error}")
         return 1
     return 0
+
+
+def _end(*_: object) -> None:
+    """End like after any other failure, so that no program of the comparison outlives this one."""
+    # timeout(1) sends it twice, and the second would cut off the cleaning up.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(1)
 
 
 def _measure(row: Row, programs: Sequence[Receiver], rounds: int, options: argparse.Namespace) -> Result:

@@ -44,10 +44,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of the benchmark: when, where, with what, and the figures."""
+    """One run of the benchmark: when, where, with what, and the figures; `load` is the machine's before it began."""
 
     date: str
     machine: Machine
+    load: float
     rounds: int
     versions: Mapping[str, str]
     results: Sequence[Result]

@@ -31,7 +31,8 @@ def figures(run: Run, rows: Sequence[Row]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     peers = list(dict.fromkeys(name for result in run.results for name in result.peers))
     columns = ["work", "", OURS, *peers]
-    lines = [f"{run.date}: {run.machine}. Median of {run.rounds} {'round' if run.rounds == 1 else 'rounds'}. {versions}.", ""]
+    rounds = "1 round" if run.rounds == 1 else f"{run.rounds} rounds"
+    lines = [f"{run.date}: {run.machine}, load {run.load:g} before. Median of {rounds}. {versions}.", ""]
     lines += [_line(columns), _line(["---"] * 2 + ["---:"] * (1 + len(peers)))]
     for result in run.results:
         lines += _figures_of(result, peers)
