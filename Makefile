@@ -7,10 +7,11 @@ STAMP := $(VENV)/.set-up
 DATA ?= var
 # Debian packages that the tests use as independent peers, and the command that shows each is there.
 PEERS := dcmtk:storescu age:age strace:strace orthanc:/usr/sbin/Orthanc
-PYTEST := $(BIN)/python -m pytest -q
+# Two workers for two cores, a file at a time: peers and daemons leave most of a core idle while they wait for each other.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers run test check fmt lint type arch unit property integration fault test-long bench man lock clean
+.PHONY: help setup peers run test check fmt lint type arch unit property integration simulation fault test-long bench man lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -32,7 +33,7 @@ peers: ## install the Debian peers the tests need, where this user may
 run: setup ## start the box on embedded defaults with a demo archive, in ./var
 	$(BIN)/dicom-edge run --data $(DATA) --demo
 
-test: setup peers ## everything: checks, unit, property, architecture, integration, fault
+test: setup peers ## everything: checks, then all tests
 	$(MAKE) --no-print-directory lint type
 	$(PYTEST) tests
 
@@ -63,11 +64,14 @@ property: setup ## the property tests
 integration: setup peers ## the box between independent peers
 	$(PYTEST) tests/integration
 
-fault: setup peers ## kills and full disks (KILLS=60)
+simulation: setup ## long outages on a virtual clock
+	$(PYTEST) tests/simulation
+
+fault: setup peers ## kills, full disks, bad networks, lost ledgers (KILLS=60)
 	$(PYTEST) tests/fault
 
-test-long: setup peers ## the long forms: 1,000 kills
-	KILLS=1000 $(PYTEST) --timeout=7200 tests/fault
+test-long: setup peers ## the long forms: 1,000 kills, the whole outage
+	KILLS=1000 LONG=1 $(PYTEST) --timeout=7200 tests/fault tests/simulation
 
 bench: PEERS := dcmtk:dcmsend orthanc:Orthanc
 bench: setup peers ## measure against DCMTK, Orthanc and pynetdicom (BENCH=--quick)

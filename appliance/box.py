@@ -59,7 +59,8 @@ class DataDirectoryError(ApplianceError):
 
 def run_box(data: Path, *, config_file: Path | None, demo: bool, log_level: str) -> int:
     """Run the box until it is stopped; return the exit code."""
-    logging.configure("run", level=log_level)
+    # Until the daemons start, only what stands in the way is said, in one line.
+    logging.configure("run", level="warning")
     os.umask(0o077)
     with _sole_owner(data):
         site = _site(data, config_file)
@@ -73,6 +74,7 @@ def run_box(data: Path, *, config_file: Path | None, demo: bool, log_level: str)
         listeners = bind((address.host, address.port) for address in site.listen.dicom)
         write_atomically(data / "run" / "listening.json", json.dumps({"dicom": addresses(listeners)}).encode())
         programs = _programs(data, site, listeners, archive, root, log_level)
+        logging.configure("run", level=log_level)
         supervisor = Supervisor(
             programs, data / "run", inherited=(family,), on_ready=lambda: _say_ready(data, site, addresses(listeners), demo=demo)
         )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # How long open C-STOREs may go on after a stop (house.md section 3, Drain).
 _DRAIN_S = 30.0
+_TICK_S = 0.5
 
 
 def serve_daemon(name: str, data: Path, *, instance: int, log_level: str) -> int:
@@ -83,8 +84,14 @@ def _receiver(data: Path, service: Service) -> None:
     )
     listener.start()
     service.ready()
-    service.stopping.wait()
+    _until_stopped(service)
     listener.drain(_DRAIN_S)
+
+
+def _until_stopped(service: Service) -> None:
+    # Ticks, because the kernel may hand SIGTERM to another thread (it does after SIGCONT), and Python acts on it in this one only.
+    while not service.stopping.wait(_TICK_S):
+        pass
 
 
 def _router(data: Path, service: Service) -> None:
@@ -174,7 +181,7 @@ def _demo_archive(data: Path, service: Service) -> None:
     )
     listener.start()
     service.ready()
-    service.stopping.wait()
+    _until_stopped(service)
     listener.drain(_DRAIN_S)
 
 

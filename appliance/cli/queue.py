@@ -9,8 +9,17 @@ import click
 
 from appliance.cli.output import print_json, print_json_rows, print_table
 from appliance.cli.state import State, everywhere, limited
+from appliance.core.errors import ApplianceError, Fault
+from appliance.ledger.vocabulary import UNFINISHED, DeliveryState, HoldClass
 from appliance.manage.control import Control
 from appliance.runtime.requests import OrderRequest
+
+
+class NothingOwedError(ApplianceError):
+    """Of the study, or of the deliveries, that were named nothing is owed."""
+
+    fault = Fault.OPERATOR
+    advice = "Give the whole Study Instance UID, or numbers from `dicom-edge queue list`."
 
 
 @click.group()
@@ -21,7 +30,7 @@ def queue() -> None:
 @queue.command("list")
 @everywhere
 @click.option("--destination", help="Only this destination.")
-@click.option("--state", "only", help="Only this state, for example held.")
+@click.option("--state", "only", type=click.Choice([state.value for state in DeliveryState]), help="Only this state.")
 @limited
 @click.option("--after", type=click.IntRange(0), default=0, help="Rows after this id.")
 @click.pass_obj
@@ -56,8 +65,8 @@ def _selection(verb: Callable[..., None]) -> Callable[..., None]:
         click.argument("ids", nargs=-1, type=click.IntRange(1)),
         click.option("--study", help="Only of this Study Instance UID."),
         click.option("--destination", help="Only to this destination."),
-        click.option("--class", "hold_class", help="Only held ones of this class: verdict, configuration, person or rebuilt."),
-        click.option("--state", "only", help="Only in this state."),
+        click.option("--class", "hold_class", type=click.Choice([one.value for one in HoldClass]), help="Only what is held for this."),
+        click.option("--state", "only", type=click.Choice(sorted(state.value for state in UNFINISHED)), help="Only in this state."),
         click.option("--reason", default="", help="Why, for the record."),
     ):
         verb = option(verb)
@@ -77,6 +86,9 @@ def _order(state: State, verb: str, ids: tuple[int, ...], options: dict[str, str
             options["only"],
         )
     )
+    if (ids or options["study"]) and not reply.moved + reply.busy + reply.unchanged:
+        # A condition may well be met by nothing; a study or a number that was typed is meant.
+        raise NothingOwedError("nothing that is owed meets this")
     if state.as_json:
         print_json(reply)
         return

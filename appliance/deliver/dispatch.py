@@ -15,16 +15,19 @@ from appliance.deliver.acceptance import Acceptance
 from appliance.deliver.destination import DestinationHealth
 from appliance.deliver.doctor import Diagnosis
 from appliance.deliver.journal import DeliveryJournal, where
+from appliance.deliver.judgement import Judgement
 from appliance.deliver.lane import Lane
 from appliance.deliver.outbox import Outbox, Wish
 from appliance.deliver.own_faults import DAMAGED
 from appliance.deliver.plan import Plan, Surroundings
 from appliance.deliver.recorder import RecorderClosedError
-from appliance.deliver.schedule import jittered, soft_delay
-from appliance.deliver.settlement import give_back, settle, step_aside
+from appliance.deliver.schedule import soft_delay
+from appliance.deliver.second_chances import EVERYTHING_REFUSED
+from appliance.deliver.settlement import give_back, step_aside
 from appliance.deliver.task import Task
 from appliance.deliver.transport import AssociationFailedError, Channel, Outcome, Transport, Wanted
 from appliance.deliver.verdict import Verdict, Whose
+from appliance.dimse.contexts import ACCEPTANCE
 from appliance.ledger.deliveries import Moved
 from appliance.ledger.vocabulary import DeliveryState
 from appliance.runtime.clock import Instant
@@ -50,6 +53,7 @@ class Dispatch:
         # Everything below is guarded by `_changed`.
         self._health = DestinationHealth(plan.pacing, around.dice, around.clock.now())
         self._acceptance = Acceptance()
+        self._judgement = Judgement(self._health, plan.waits, around.dice)
         self._lanes: dict[Lane, threading.Thread] = {}
         self._lane_count = 0
         self._idle = 0
@@ -81,6 +85,7 @@ class Dispatch:
         """Take note of what the doctor found; a site that refused the box and lets it in now is not waited for any longer."""
         with self._changed:
             self._dirty |= self._acceptance.learn(diagnosis.answers)
+            self._judgement.accepted(context for context, result in diagnosis.answers.items() if result == ACCEPTANCE)
             if diagnosis.ends_refusal:
                 self._health.retry_now(self._now())
                 self._note_health()
@@ -111,19 +116,25 @@ class Dispatch:
             log.error("destination.failed", destination=self._plan.name, error=type(error).__name__, where=where(error))  # noqa: TRY400 (as in journal.where)
 
     def _recall(self) -> None:
-        known, learned = self._outbox.known()
+        known, learned, is_new = self._outbox.known()
+        if is_new:
+            self._journal.released(self._outbox.release(EVERYTHING_REFUSED))
         with self._changed:
+            self._dirty = is_new
             self._health = DestinationHealth(self._plan.pacing, self._around.dice, self._now(), known)
             self._acceptance = Acceptance(learned)
+            self._judgement = Judgement(self._health, self._plan.waits, self._around.dice, self._acceptance.learned)
             self._journal.begin(self._health.record)
 
     def _step(self) -> None:
         """Do what is due: promote, knock, open lanes."""
         with self._changed:
             look, self._look = self._look, False
-            hello = self._health.hello_is_due(self._now())
+            hello, releases = self._health.hello_is_due(self._now()), self._judgement.take_releases()
             keep = self._dirty and (self._journal.has_news or self._now().boottime - self._kept_at >= _KEEP_S)
-        if look or keep:
+        for release in releases:
+            self._journal.released(self._outbox.release(release))
+        if look or keep or releases:
             self._look_into_ledger(keep=keep)
         if hello:
             self._knock()
@@ -166,7 +177,7 @@ class Dispatch:
         given = self._outbox.claim(wish)
         with self._changed:
             if given.task is None:
-                if not given.more:
+                if not given.more and not wish.strictly:
                     self._exhausted = arrivals
                 return given.more
             self._lane_count += 1
@@ -219,7 +230,11 @@ class Dispatch:
         """Return the next task once the outcome of this one is durable; None when the lane is to end."""
         claim = task.claim
         with self._changed:
-            moved = self._judged(lane, task, outcome)
+            others = self._others_served(lane)
+            moved = self._judgement.of(task, outcome, self._now(), lane=lane, epoch=lane.epoch, others_served=others)
+            if outcome.verdict.whose is Whose.DELIVERED:
+                self._dirty = True
+                self._wake_coordinator()
             self._note_health()
             arrivals, wish = self._arrivals, self._wish(lane) if self._goes_on(lane) else None
         is_damaged = outcome.verdict.flag == DAMAGED
@@ -250,24 +265,6 @@ class Dispatch:
             self._lanes.pop(lane, None)
             self._health.lane_ended(lane)
             self._work_arrived()
-
-    def _judged(self, lane: Lane, task: Task, outcome: Outcome) -> Moved:
-        """Take note of the outcome and return what becomes of the delivery. Under the lock."""
-        now, verdict, claim = self._now(), outcome.verdict, task.claim
-        match verdict.whose:
-            case Whose.DELIVERED:
-                self._health.delivered(lane, now, lane.epoch, others_served=self._others_served(lane))
-                self._dirty = True
-                self._wake_coordinator()
-            case Whose.SITE:
-                self._health.site_failed(verdict, now, lane.epoch)
-            case Whose.INSTANCE:
-                if self._health.instance_failed(verdict, claim.instance_id, claim.study_instance_uid, now):
-                    # Long enough that the next probe takes another instance.
-                    return step_aside(verdict.text, jittered(self._plan.waits.soft[1], self._around.dice()), now)
-            case Whose.UNKNOWN:
-                pass
-        return settle(task, outcome, self._plan.waits, now, self._around.dice())
 
     def _no_association(self, lane: Lane, task: Task, verdict: Verdict) -> None:
         """Take note that the lane was not let in, and give its task back."""
@@ -320,7 +317,8 @@ class Dispatch:
 
         prefers_source = lane is not None and self._plan.separates and not lane.stint_is_over(now)
         source = lane.source if lane is not None and prefers_source else None
-        return Wish(aside, postpone, source, alone=lane is None and not self._lanes)
+        passes_over, strictly = self._health.passes_over(now)
+        return Wish(aside, postpone, source, lane is None and not self._lanes, passes_over, strictly)
 
     def _aside(self, task: Task, reason: str) -> Moved:
         wait_s = soft_delay(task.claim.attempts + 1, self._plan.waits.soft, self._around.dice())

@@ -82,6 +82,11 @@ class DeliveryJournal:
             case _:
                 about.info("delivery.returned")
 
+    def released(self, count: int) -> None:
+        """Say how many held deliveries are tried once more, if any."""
+        if count:
+            log.info("deliveries.released", destination=self._destination, deliveries=count)
+
     def _say_state(self, record: HealthRecord, now: Instant) -> None:
         due_s = None if record.due is None else round(record.due.remaining_s(now), 1)
         about = log.bind(destination=self._destination, reason=record.reason, due_s=due_s)

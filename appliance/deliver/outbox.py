@@ -8,12 +8,16 @@ Limits: what must step aside (`Wish.aside`) is taken a handful at a time.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from appliance.deliver.destination import HealthRecord
+from appliance.deliver.known_settings import settings_of, with_settings
 from appliance.deliver.publication import AcceptancePublication
 from appliance.deliver.recorder import Recorder
+from appliance.deliver.second_chances import Release
 from appliance.deliver.site_state import SiteState
 from appliance.deliver.task import Task
 from appliance.deliver.transport import Context
@@ -29,6 +33,8 @@ log = get_logger(__name__)
 
 # Claims that step aside in one transaction (house.md section 6: at most 50 rows); the rest is looked at in the next one.
 _ASIDE_AT_ONCE = 20
+# Held deliveries released in one transaction: one statement, milliseconds.
+_RELEASED_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +42,16 @@ class Wish:
     """Which claim a lane would like.
 
     `calling`: the source's title (as in the ledger) whose deliveries go first among equally urgent ones. `aside` says what a claimed task
-    has to do instead of being sent now, or None when it is sent. `alone` allows one that goes alone, once nothing else is ready.
+    has to do instead of being sent now, or None when it is sent. `alone` allows one that goes alone, once nothing else is ready. Deliveries
+    of `passes_over` (numbers) go when nothing else is ready; with `strictly` not even then.
     """
 
     aside: Callable[[Task], Moved | None]
     postpone: Callable[[Task], Moved]
     calling: str | None = None
     alone: bool = False
+    passes_over: frozenset[int] = frozenset()
+    strictly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +65,13 @@ class Given:
 class Outbox:
     """The ledger as the lanes of one destination see it. Threads may share it."""
 
-    def __init__(self, ledger: Ledger, recorder: Recorder, publication: AcceptancePublication, destination_id: str, owner: str) -> None:
-        """Work for `destination_id` in the name of the sender run `owner`; what is learned of it goes to `publication` too."""
+    def __init__(
+        self, ledger: Ledger, recorder: Recorder, publication: AcceptancePublication, destination_id: str, owner: str, settings: str
+    ) -> None:
+        """Work for `destination_id` in the name of the sender run `owner`; what is learned of it goes to `publication` too.
+
+        `settings` is the mark of the terms on which it is served (`plan.Terms`).
+        """
         self._recorder = recorder
         self._publication = publication
         self._deliveries = Deliveries(ledger)
@@ -65,6 +79,8 @@ class Outbox:
         self._states = DestinationStates(ledger)
         self._destination_id = destination_id
         self._owner = owner
+        self._settings = settings
+        self._turns = itertools.count()
 
     def settle(self, claim: Claim, moved: Moved, wish: Wish | None, *, quarantine: bool = False) -> Given:
         """Write down what became of `claim` and, with a wish, claim the next one."""
@@ -100,16 +116,36 @@ class Outbox:
             self._publication.put(self._destination_id, keep.learned)
         return promoted
 
-    def known(self) -> tuple[HealthRecord | None, str]:
-        """Return what the ledger knows of the destination's health, and what was learned of it (JSON)."""
+    def release(self, release: Release) -> int:
+        """Queue what is to be released, a batch a transaction, each delivery once; return how many they were."""
+        released, after = 0, 0
+        while True:
+            batch = self._recorder.record(partial(self._release, release, after))
+            released += len(batch)
+            if len(batch) < _RELEASED_AT_ONCE:
+                return released
+            after = batch[-1]
 
-        def work() -> tuple[HealthRecord | None, str]:
+    def _release(self, release: Release, after: int) -> list[int]:
+        what = (self._destination_id, release.sop_class, release.classes)
+        return self._deliveries.release_held(*what, instances=release.instances, after=after, limit=_RELEASED_AT_ONCE)
+
+    def known(self) -> tuple[HealthRecord | None, str, bool]:
+        """Return what the ledger knows of the destination's health, what was learned of it (JSON), and whether its settings are new.
+
+        New settings begin in good health.
+        """
+
+        def work() -> tuple[HealthRecord | None, str, bool]:
             found = self._states.get(self._destination_id)
             if found is None:
-                return None, "{}"
+                return None, "{}", True
+            is_new = settings_of(found.learned) != self._settings
+            if is_new:
+                found = DestinationState(found.id, last_success=found.last_success, learned=found.learned)
             state = SiteState(found.state)
             record = HealthRecord(state, found.reason, found.since, found.due, found.lanes, found.last_success, found.backoff_s)
-            return record, found.learned
+            return record, found.learned, is_new
 
         return self._recorder.record(work)
 
@@ -124,12 +160,12 @@ class Outbox:
             record.lanes,
             record.last_success,
             record.backoff_s,
-            learned,
+            with_settings(learned, self._settings),
         )
 
     def _claim(self, wish: Wish) -> Given:
         for _ in range(_ASIDE_AT_ONCE):
-            claim = self._deliveries.claim(self._destination_id, owner=self._owner, calling=wish.calling)
+            claim = self._next(wish)
             if claim is None:
                 return Given()
             task = self._task(claim)
@@ -140,6 +176,16 @@ class Outbox:
                 return Given(task)
             self._deliveries.settle(claim.delivery_id, moved, owner=self._owner)
         return Given(more=True)
+
+    def _next(self, wish: Wish) -> Claim | None:
+        # Every other turn is the newest one's (semantics.md F-13).
+        newest = next(self._turns) % 2 == 1
+        claim = self._deliveries.claim(
+            self._destination_id, owner=self._owner, calling=wish.calling, exclude=wish.passes_over, newest=newest
+        )
+        if claim is None and wish.passes_over and not wish.strictly:
+            claim = self._deliveries.claim(self._destination_id, owner=self._owner, calling=wish.calling, newest=newest)
+        return claim
 
     def _is_last(self) -> bool:
         return not self._deliveries.contexts_waiting(self._destination_id, None, 1)

@@ -7,6 +7,7 @@ Limits: made once from the configuration; new settings make new terms, and new t
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from appliance.runtime.clock import Clock
 # Long enough that a study's next instance finds the association open, short enough not to keep a one-association archive from others.
 LINGER_S = 2.0
 
+# Enough to tell the terms of one destination apart; nobody has a reason to forge them.
+_MARK_DIGITS = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -34,6 +38,11 @@ class Terms:
     def text(self) -> str:
         """The terms as one text: equal texts are equal terms, down to the spelling of titles, which is what peers see."""
         return f"{self.destination.model_dump_json()}\n{self.delivery.model_dump_json()}\n{self.box.text}"
+
+    @property
+    def mark(self) -> str:
+        """What tells these terms from others, short enough to be kept."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:_MARK_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)

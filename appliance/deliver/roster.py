@@ -60,7 +60,7 @@ class Roster:
         for destination_id, service in list(self._served.items()):
             terms = self._wanted.get(destination_id)
             if terms is None or terms.text != service.text:
-                log.info("destination.removed" if terms is None else "destination.changed", destination_id=destination_id)
+                log.info("destination.terms_changed", destination_id=destination_id, removed=terms is None)
                 del self._served[destination_id]
                 self._ending[destination_id] = service
                 service.stop()

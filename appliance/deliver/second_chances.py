@@ -1,8 +1,8 @@
 """Which held deliveries are tried once more, because what they were held for has changed (house.md section 7). Pure.
 
-Promises: a delivered instance sets others free only if its SOP class (in its transfer syntax, where only that was refused) was refused
-before, and then once a refusal; what was held on the way to a pause is set free once, when the pause is over. Ordinary successes set
-nothing free. Memory is bounded.
+Promises: a delivered instance (or the doctor) sets others free only if its SOP class (in its transfer syntax, where only that was refused)
+was refused before, and then once a refusal; what was held on the way to a pause is set free once, when the pause is over. Ordinary
+successes set nothing free. Memory is bounded.
 Failures: none.
 Limits: of the time before this run of the sender it knows the refusals that the ledger keeps as learned.
 """
@@ -56,8 +56,8 @@ class SecondChances:
             self._refused[sop_class, None if verdict.refuses_class else syntax] = None
             _forget_oldest(self._refused, _MOST_REFUSALS)
 
-    def delivered(self, context: Context) -> Release | None:
-        """Return what an instance of `context`, delivered, sets free."""
+    def accepted(self, context: Context) -> Release | None:
+        """Return what is set free when an instance of `context` was delivered, or the doctor found the context accepted."""
         sop_class, syntax = context
         keys = [key for key in ((sop_class, None), (sop_class, syntax)) if key in self._refused]
         for key in keys:

@@ -23,6 +23,7 @@ from appliance.deliver.outbox import Outbox
 from appliance.deliver.plan import Surroundings, Terms, plan_for
 from appliance.deliver.publication import AcceptancePublication
 from appliance.deliver.recorder import Recorder
+from appliance.deliver.removal import hold_removed
 from appliance.deliver.roster import Roster
 from appliance.deliver.runs import SenderRun
 from appliance.deliver.transport import Transport
@@ -31,7 +32,7 @@ from appliance.ledger.database import Ledger
 from appliance.ledger.deliveries import Claim, Deliveries
 from appliance.ledger.destinations import DestinationStates
 from appliance.ledger.faults import LedgerError
-from appliance.runtime.clock import Clock
+from appliance.runtime.clock import Clock, Due
 from appliance.runtime.logging import get_logger
 from appliance.spool.names import SpoolName
 from appliance.spool.store import Spool, SpoolObjectMissingError
@@ -40,6 +41,8 @@ log = get_logger(__name__)
 
 # Every loop also ticks (house.md section 3): a lost hint costs a second, and an idle box one small transaction a destination and second.
 TICK_S = 1.0
+# How often is looked for deliveries to destinations that nobody serves: a router may have made some by the configuration before.
+_REMOVED_S = 60.0
 
 
 class Listener(Protocol):
@@ -81,6 +84,7 @@ class Sender:
         self._roster: Roster | None = None
         self._followed: Site | None = None
         self._is_published = False
+        self._removed_due: Due | None = None
 
     def recover(self) -> None:
         """Take this run's lock and queue again what dead runs had claimed. `run` does it where nobody did."""
@@ -121,11 +125,21 @@ class Sender:
         site = self._site()
         if site is not self._followed:
             roster.follow(site)
-            self._followed, self._is_published = site, False
+            self._followed, self._is_published, self._removed_due = site, False, None
         if roster.look():
-            self._is_published = False
+            self._is_published, self._removed_due = False, None
         if not self._is_published:
             self._is_published = self._publish(site)
+        now = self._clock.now()
+        if self._removed_due is None or self._removed_due.is_due(now):
+            self._removed_due = now.after(0 if self._hold_removed(site, roster) else _REMOVED_S)
+
+    def _hold_removed(self, site: Site, roster: Roster) -> bool:
+        """Hold some of what waits for destinations that nobody serves any more; return whether there is, or may be, more to do soon."""
+        try:
+            return hold_removed(self._ledger, {destination.id for destination in site.destinations} | roster.ending)
+        except LedgerError:
+            return True
 
     def _publish(self, site: Site) -> bool:
         """Publish what is known of exactly the destinations that are served; return False while the ledger cannot be read."""
@@ -144,7 +158,7 @@ class Sender:
             run.let_go()
 
     def _dispatch(self, terms: Terms, recorder: Recorder, ending: threading.Event) -> Dispatch:
-        outbox = Outbox(self._ledger, recorder, self._publication, terms.destination.id, self._run_id)
+        outbox = Outbox(self._ledger, recorder, self._publication, terms.destination.id, self._run_id, terms.mark)
         transport = self._dicom(terms) if self._transports is None else self._transports(terms.destination)
         around = Surroundings(self._clock, lambda: self._rng.uniform(-1.0, 1.0), ending, self._set_apart)
         return Dispatch(plan_for(terms), transport, outbox, around)

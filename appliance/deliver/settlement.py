@@ -7,7 +7,7 @@ Limits: none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.deliver.schedule import held_delay, soft_delay, spread_delay
 from appliance.deliver.states import Event, move
@@ -67,8 +67,14 @@ def give_back(reason: str | None) -> Moved:
 
 
 def step_aside(reason: str, wait_s: float, now: Instant) -> Moved:
-    """Let others go first, uncharged: a failure that is the destination's, or an instance that goes alone and last."""
+    """Let others go first, uncharged: an instance that goes alone and last, or whose source's title is not known."""
     return Moved(move(_SENDING, Event.SOFT_FAILED), due=now.after(wait_s), reason=reason)
+
+
+def excuse(task: Task, outcome: Outcome, wait_s: float, now: Instant) -> Moved:
+    """Let a delivery wait, uncharged, for a failure that is not its own; that it may have arrived is kept in mind all the same."""
+    unknown_outcomes = task.claim.unknown_outcomes + (outcome.verdict.whose is Whose.UNKNOWN)
+    return replace(step_aside(_reason(outcome), wait_s, now), unknown_outcomes=unknown_outcomes)
 
 
 def _reason(outcome: Outcome) -> str:

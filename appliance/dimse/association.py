@@ -320,9 +320,7 @@ class OutgoingAssociation:
         except (PduInvalidError, CommandSetInvalidError) as error:
             self._connection.abort(AbortSource.PROVIDER, pdu.AbortReason.INVALID_PARAMETER)
             self._close()
-            raise TransferBrokenError(
-                Broken.PROTOCOL, f"the peer broke the protocol: {error}", after_first_pdv=after_first_pdv
-            ) from error
+            raise TransferBrokenError(Broken.PROTOCOL, f"the peer broke the protocol: {error}", after_first_pdv=after_first_pdv) from error
         raise self._ended(unit, after_first_pdv=after_first_pdv)
 
     def _ended(self, unit: Pdu, *, after_first_pdv: bool) -> TransferBrokenError:

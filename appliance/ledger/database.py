@@ -21,6 +21,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from peewee import Node
 from playhouse.sqlcipher_ext import SqlCipherDatabase
@@ -60,7 +61,7 @@ class Ledger:
         self._identity = _identity(path)
 
     @classmethod
-    def open(cls, data: Path, key: bytes, *, migrate: bool) -> Ledger:
+    def open(cls, data: Path, key: bytes, *, migrate: bool) -> Self:
         """Return the ledger under `data`, opened with the 32 bytes of `key`.
 
         With `migrate` (the supervisor's start) a missing ledger is made, an older one brought up to date, and the whole file checked;
@@ -81,7 +82,7 @@ class Ledger:
         return cls._opened(path, lock, key, share)
 
     @classmethod
-    def open_draft(cls, data: Path, key: bytes, path: Path) -> Ledger:
+    def open_draft(cls, data: Path, key: bytes, path: Path) -> Self:
         """Return the ledger at `path`, which is to take the place of the one under `data`: made where it is missing, up to date, checked.
 
         For who has the ledger alone (`access.alone`). Raises what `faults` lists.
@@ -93,7 +94,7 @@ class Ledger:
         return cls._opened(path, lock, key, None)
 
     @classmethod
-    def _opened(cls, path: Path, lock: Path, key: bytes, share: Share | None) -> Ledger:
+    def _opened(cls, path: Path, lock: Path, key: bytes, share: Share | None) -> Self:
         database = cipher_file.connect(path, key)
         try:
             cipher_file.require_current(database)

@@ -2,7 +2,8 @@
 
 Promises: `ask` returns the reply or raises within its deadline; a daemon answers only the user it runs as, and root; a request that the
 daemon does not know, or that is too large, is refused without being acted on.
-Failures: `NotRunningError` (exit code 3) when nobody listens; `RequestRefusedError` with the daemon's own words; `RequestTimeoutError`.
+Failures: `NotRunningError` (exit code 3) when nobody listens; `RequestRefusedError` with the daemon's own words and exit code;
+`RequestTimeoutError`.
 Limits: a message is at most 16 MiB; long lists come in pages.
 """
 
@@ -78,7 +79,10 @@ def ask(run_dir: Path, daemon: str, request: object, reply_type: type[Reply], *,
         except (ConnectionError, EOFError):
             raise NotRunningError(f"{daemon} ended while it was asked") from None
     if not answer["ok"]:
-        raise RequestRefusedError(answer["message"], advice=answer["advice"])
+        refused = RequestRefusedError(answer["message"], advice=answer["advice"])
+        # What is wrong usage stays wrong usage, whichever process found it out.
+        refused.exit_code = answer.get("exit_code", refused.exit_code)
+        raise refused
     return TypeAdapter(reply_type).validate_python(answer["body"])
 
 
@@ -165,7 +169,7 @@ class ControlServer:
         try:
             reply = handler(request)
         except ApplianceError as error:
-            return {"ok": False, "message": str(error), "advice": error.advice}
+            return {"ok": False, "message": str(error), "advice": error.advice, "exit_code": error.exit_code}
         except Exception as error:  # boundary: one request that fails must not end the thread without an answer to the one who asks
             log.exception("control.request_failed", request=message["request"])
             return {"ok": False, "message": f"{self._daemon} failed on this request ({type(error).__name__})", "advice": "Look at its log."}
