@@ -39,7 +39,7 @@ _DELIVERY: Table = {
 }
 # The longest wait of the settings above, 20 % jitter, and what two busy cores may add.
 _BACK_OFF_S = 0.5 * 1.2 + 3.0
-# A response may take 60 s, which no setting shortens; a black hole behind the association is closed after this much.
+# A response may take its 60 s; a black hole behind the association is closed after this much.
 _HOLE_S = 3.0
 # Long enough for the slow lines to deliver and for each of the others to be struck more than once.
 _STORM_S = 20.0

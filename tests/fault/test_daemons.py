@@ -53,7 +53,8 @@ def test_a_stopped_worker_costs_no_client_anything(make_box: BoxMaker) -> None:
 
     assert (statuses, released) == ([0] * _CLIENTS, [RELEASED] * _CLIENTS)
     assert took < 10.0
-    assert box.stop() == 0
+    # The worker that was stopped ends like the others (Python acts on SIGTERM in one thread only, the kernel may wake another).
+    assert box.stop(_RESTART_S) == 0
 
 
 def test_a_stopped_router_does_not_slow_reception(make_box: BoxMaker, make_archive: ArchiveMaker) -> None:
@@ -80,8 +81,8 @@ def test_a_killed_worker_gives_its_places_back(make_box: BoxMaker) -> None:
     """A source with one place that was held by a killed worker is admitted at once by another one, before the killed one is back."""
     box = make_box(a_site(sources=_SOURCES, admission={"per_source": 1})).start()
     caller = Caller(box.port)
-    refused = wire.associate(box.port, called=b"EDGE", calling=b"CT1")
     holder = next(pid for pid in _pids(box, "receiver") if any("/slots/" in path for path in _open_files(pid)))
+    refused = wire.associate(box.port, called=b"EDGE", calling=b"CT1")
 
     os.kill(holder, signal.SIGKILL)
     ended = caller.read()

@@ -32,6 +32,7 @@ _DELIVERY: Table = {
     "connect": 2,
     "associate": 1.5,
     "progress": 2,
+    "response": 1.5,
     "probe": 0.3,
     "dead_hello": 0.3,
     "throttled": [0.3, 1],
@@ -138,6 +139,7 @@ _1_1 = [
     Row("failure before the data set", VERDICT, [Answer(0x0119, after_bytes=0)]),
     Row("connection lost for an answer", SOFT, [Break(End.CLOSE)]),
     Row("connection reset for an answer", SOFT, [Break(End.RESET)]),
+    Row("no response in time", SOFT, [Break(End.HANG)], says="did not answer in time"),
 ]
 
 _1_2 = [

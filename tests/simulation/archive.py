@@ -18,7 +18,7 @@ from appliance.spool.names import SpoolName
 from appliance.spool.store import Spool
 from tests.simulation.world import World
 
-# How long the box waits for a response that does not come: deliver/schedule.RESPONSE_FLOOR_S, for small objects.
+# How long the box waits for a response that does not come: the setting [delivery] response, for small objects.
 _PATIENCE_S = 60.0
 # That every sealed object can be opened is shown elsewhere, at a quarter of a millisecond each.
 _READ_EVERY = 10

@@ -19,9 +19,7 @@ from typing import Self, TypeVar
 from appliance.config.model import Site
 from appliance.core.identity import Uid
 from appliance.deliver.dispatch import Dispatch
-from appliance.deliver.outbox import Outbox
-from appliance.deliver.plan import Surroundings, Terms, plan_for
-from appliance.deliver.publication import AcceptancePublication
+from appliance.deliver.plan import Terms
 from appliance.deliver.recorder import Recorder
 from appliance.deliver.sender import Sender
 from appliance.keys.derive import Label, derive
@@ -48,7 +46,9 @@ ARCHIVE = {"name": "archive", "ae_title": "ARCHIVE", "host": "archive.invalid", 
 class SimulatedBox:
     """One data directory, its loops, and its only destination. Use it as a context manager: it runs within the block."""
 
-    def __init__(self, data: Path, world: World, *, lanes: int = 4, send_s: float = 0.4, tick_s: float = 0.0, keeper_s: float = 900.0) -> None:
+    def __init__(
+        self, data: Path, world: World, *, lanes: int = 4, send_s: float = 0.4, tick_s: float = 0.0, keeper_s: float = 900.0
+    ) -> None:
         """Prepare; the settings are the defaults of the product. `tick_s`: the least that a tick takes; `keeper_s`: between rounds."""
         self.world = world
         self.site = Site.model_validate(
@@ -105,9 +105,8 @@ class SimulatedBox:
                 reception_id="",
                 received_at=self.world.now().wall,
             )
-            changes = {ds.STUDY_UID: study.encode(), ds.SERIES_UID: f"{study}.1".encode()}
             with self.spool.admit(header) as admission:
-                admission.write(ds.an_image(uid, changes, pixels=2))
+                admission.write(_an_image(study, uid))
                 admission.commit()
             self.acknowledged.append(uid)
         self._router_hints.hint()
@@ -153,6 +152,19 @@ class SimulatedBox:
                 if not self._stopping.is_set():
                     self.world.sleep(self._keeper_s / 10)
         self.ledger.close()
+
+
+def _an_image(study: str, uid: str) -> bytes:
+    """Return the least that is an image."""
+    elements = {
+        ds.SOP_CLASS: ds.CT_IMAGE.encode(),
+        ds.SOP_INSTANCE: uid.encode(),
+        ds.MODALITY: b"CT",
+        ds.STUDY_UID: study.encode(),
+        ds.SERIES_UID: f"{study}.1".encode(),
+        ds.PIXELS: bytes(2),
+    }
+    return ds.encoded(elements)
 
 
 class _VirtualSender(Sender):

@@ -15,7 +15,7 @@ from tests.simulation.world import VirtualThread
 _DAY_S = 86_400.0
 # A scanner's images a second, and how many of them are one study.
 _IMAGES_PER_SECOND = 10.0
-_STUDY_IMAGES = 250
+_STUDY_IMAGES = 240
 # Received before the router is told: it is told more often than it looks, and looks at a batch at a time.
 _BURST = 25
 

@@ -467,9 +467,7 @@ def test_unknown_outcomes_pause_too(health: DestinationHealth, clock: FakeClock)
     """Five instances of two studies that were aborted, cut off or left without an answer, in whatever mixture, pause."""
     verdicts = [ABORTED, CUT, ABORTED, CUT, judge_store(None)]
 
-    charged_to_site = [
-        health.instance_failed(verdict, number, f"1.2.{number % 2}", clock.now()) for number, verdict in enumerate(verdicts)
-    ]
+    charged_to_site = [health.instance_failed(verdict, number, f"1.2.{number % 2}", clock.now()) for number, verdict in enumerate(verdicts)]
 
     assert charged_to_site == [False] * 4 + [True]
     assert health.state is SiteState.PAUSED

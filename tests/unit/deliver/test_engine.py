@@ -19,7 +19,21 @@ from appliance.ledger.instances import InstanceState
 from appliance.ledger.vocabulary import Cause, DeliveryState, HoldClass, Priority
 from appliance.runtime.clock import SystemClock
 from tests.support.eventually import eventually
-from tests.unit.deliver.bench import CT, EXPLICIT, MR, SR, Books, Engine, FakeDestination, a_destination, a_site, broken, status, success
+from tests.unit.deliver.bench import (
+    CT,
+    EXPLICIT,
+    MR,
+    SHORT,
+    SR,
+    Books,
+    Engine,
+    FakeDestination,
+    a_destination,
+    a_site,
+    broken,
+    status,
+    success,
+)
 
 DELIVERED, HELD, QUEUED, DEFERRED = DeliveryState.DELIVERED, DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.DEFERRED
 
@@ -225,8 +239,10 @@ def test_the_same_failure_everywhere_is_the_sites(books: Books) -> None:
     archive = FakeDestination()
     uids = books.owe(count=10, study="1.2.3") + books.owe(count=10, study="1.2.4")
     archive.answer = status(0x0110)
+    # Long enough that on a busy machine, too, the second study comes before the first is tried again.
+    site = a_site(delivery=SHORT.model_copy(update={"soft": (1.0, 1.0)}))
 
-    with Engine(books, a_site(), {"archive": archive}):
+    with Engine(books, site, {"archive": archive}):
         eventually(lambda: (found := books.destination()) and found.state == "paused")
         offered = len(archive.received)
         archive.answer = success

@@ -14,12 +14,14 @@ from appliance.deliver.doctor import Diagnosis
 from appliance.deliver.publication import FILE_NAME
 from appliance.deliver.verdict import judge_reject
 from appliance.dimse.learned import Learned, decode
+from appliance.ledger.deliveries import Deliveries, Moved
 from appliance.ledger.destinations import DestinationState, DestinationStates
-from appliance.ledger.vocabulary import DeliveryState
+from appliance.ledger.vocabulary import DeliveryState, HoldClass
+from appliance.runtime.clock import SystemClock
 from tests.support.eventually import eventually
 from tests.unit.deliver.bench import CT, EXPLICIT, MR, SHORT, Books, Engine, FakeDestination, a_destination, a_site
 
-DELIVERED = DeliveryState.DELIVERED
+DELIVERED, HELD = DeliveryState.DELIVERED, DeliveryState.HELD
 STRANGER = judge_reject(1, 1, 3)
 FOR_EVER = SHORT.model_copy(update={"refusing": 3600.0})
 
@@ -43,6 +45,14 @@ def published(books: Books) -> dict[str, Learned]:
     if not path.exists():
         return {}
     return decode(path.read_bytes())
+
+
+def hold(books: Books, uids: list[str], hold_class: HoldClass) -> None:
+    """Hold these for a day."""
+    due = SystemClock().now().after(86400)
+    for number in [books.row(uid).id for uid in uids]:
+        with books.ledger.write():
+            Deliveries(books.ledger).settle(number, Moved(HELD, hold_class, due, reason="as told"))
 
 
 def is_ending(engine: Engine) -> bool:
@@ -128,7 +138,7 @@ def test_a_change_back_and_forth_ends_as_it_was(books: Books) -> None:
 
 
 def test_a_destination_that_is_removed_gets_nothing_more(books: Books) -> None:
-    """Its lane finishes the instance, and what else is owed to it is not sent; when it returns, it gets the rest."""
+    """Its lane finishes the instance, and what else is owed to it is held and says why; when it returns, it gets the rest."""
     archive, reading = FakeDestination(), FakeDestination()
     archive.gate.clear()
     uids = books.owe(count=3)
@@ -138,14 +148,46 @@ def test_a_destination_that_is_removed_gets_nothing_more(books: Books) -> None:
         engine.site = a_site(a_destination("reading"))
         eventually(lambda: is_ending(engine))
         archive.gate.set()
-        eventually(lambda: not is_ending(engine))
-        meanwhile = books.states(uids)
+        eventually(lambda: not is_ending(engine) and books.count(HELD) == 2)
+        rows = [books.row(uid) for uid in uids]
         engine.site = a_site()
         eventually(delivered(books, uids))
 
-    assert meanwhile[0] is DELIVERED
-    assert DELIVERED not in meanwhile[1:]
-    assert archive.received == uids
+    assert [row.state for row in rows] == [DELIVERED, HELD, HELD]
+    assert {(row.hold_class, row.due, row.reason) for row in rows[1:]} == {(HoldClass.CONFIGURATION, None, "the destination was removed")}
+    assert sorted(archive.received) == sorted(uids)
+
+
+def test_a_destination_that_returns_while_the_box_is_off_gets_what_was_held(books: Books) -> None:
+    """A sender that starts releases what was held because of a removal; what a person holds stays."""
+    archive, uids, by_person = FakeDestination(), books.owe(count=2), books.owe()
+    hold(books, by_person, HoldClass.PERSON)
+    with Engine(books, a_site(a_destination("reading")), {"reading": FakeDestination()}):
+        eventually(lambda: books.count(HELD) == 3)
+
+    with Engine(books, a_site(), {"archive": archive}):
+        eventually(delivered(books, uids))
+
+    assert sorted(archive.received) == sorted(uids)
+    assert books.states(by_person) == [HELD]
+
+
+def test_new_settings_release_what_is_held(books: Books) -> None:
+    """On a change of its settings a destination is tried again with what it refused; what a person holds stays, and others' stays."""
+    archive, reading = FakeDestination(), FakeDestination()
+    refused, unusable, by_person, elsewhere = books.owe(), books.owe(), books.owe(), books.owe("reading")
+    site = a_site(a_destination(), a_destination("reading"))
+
+    with Engine(books, site, {"archive": archive, "reading": reading}) as engine:
+        eventually(delivered(books, refused + unusable + by_person + elsewhere))
+        hold(books, refused, HoldClass.VERDICT)
+        hold(books, unusable, HoldClass.CONFIGURATION)
+        hold(books, by_person, HoldClass.PERSON)
+        hold(books, elsewhere, HoldClass.VERDICT)
+        engine.site = a_site(a_destination(lanes=2), a_destination("reading"))
+        eventually(delivered(books, refused + unusable))
+
+    assert books.states(by_person + elsewhere) == [HELD, HELD]
 
 
 @pytest.mark.parametrize(
@@ -261,6 +303,20 @@ def test_a_good_examination_ends_a_refusal(books: Books) -> None:
     known = books.destination()
     assert known is not None
     assert Acceptance(known.learned).learned.refused == {(MR, EXPLICIT)}
+
+
+def test_a_class_that_the_doctor_finds_accepted_is_tried_again(books: Books) -> None:
+    """What was held because its SOP class was refused goes when an examination finds the class accepted; other classes stay held."""
+    archive, reports, images = FakeDestination(), books.owe(sop_class=MR), books.owe()
+    archive.refused_contexts = {(MR, EXPLICIT): 3, (CT, EXPLICIT): 3}
+
+    with Engine(books, a_site(), {"archive": archive}) as engine:
+        eventually(lambda: books.count(HELD) == 2)
+        archive.refused_contexts = {}
+        engine.sender.examined("archive", Diagnosis("archive", True, (), answers={(MR, EXPLICIT): 0, (CT, EXPLICIT): 3}))
+        eventually(delivered(books, reports))
+
+    assert books.states(images) == [HELD]
 
 
 def test_a_bad_examination_changes_nothing(books: Books) -> None:

@@ -20,7 +20,7 @@ def test_ordinary_successes_set_nothing_free() -> None:
     chances = SecondChances()
     chances.refused((MR, SYNTAX), judge_context(3, MR, SYNTAX))
 
-    assert chances.delivered((CT, SYNTAX)) is None
+    assert chances.accepted((CT, SYNTAX)) is None
 
 
 @pytest.mark.parametrize("verdict", [judge_context(3, CT, SYNTAX), judge_store(0x0122), judge_store(0xA800)])
@@ -30,7 +30,7 @@ def test_a_class_that_is_taken_again_sets_its_held_free_once(verdict: object, sy
     chances = SecondChances()
     chances.refused((CT, SYNTAX), verdict)  # type: ignore[arg-type]
 
-    assert [chances.delivered((CT, syntax)), chances.delivered((CT, syntax))] == [OF_CT, None]
+    assert [chances.accepted((CT, syntax)), chances.accepted((CT, syntax))] == [OF_CT, None]
 
 
 @pytest.mark.parametrize("verdict", [judge_context(4, CT, JPEG), judge_context(1, CT, JPEG), judge_store(0xC122)])
@@ -39,7 +39,7 @@ def test_a_syntax_that_was_refused_must_be_taken_itself(verdict: object) -> None
     chances = SecondChances()
     chances.refused((CT, JPEG), verdict)  # type: ignore[arg-type]
 
-    assert [chances.delivered((CT, syntax)) for syntax in (SYNTAX, JPEG, JPEG)] == [None, OF_CT, None]
+    assert [chances.accepted((CT, syntax)) for syntax in (SYNTAX, JPEG, JPEG)] == [None, OF_CT, None]
 
 
 def test_other_failures_are_no_refusals() -> None:
@@ -48,14 +48,14 @@ def test_other_failures_are_no_refusals() -> None:
     for verdict in (judge_store(0xC000), judge_store(0x0110), judge_foreign_key(), judge_store(0)):
         chances.refused((CT, SYNTAX), verdict)
 
-    assert chances.delivered((CT, SYNTAX)) is None
+    assert chances.accepted((CT, SYNTAX)) is None
 
 
 def test_refusals_of_earlier_runs_count() -> None:
     """What the ledger keeps as refused is known after a restart."""
     chances = SecondChances(Learned(refused=frozenset({(CT, JPEG)}), refused_classes=frozenset({MR})))
 
-    released = [chances.delivered((CT, SYNTAX)), chances.delivered((CT, JPEG)), chances.delivered((MR, SYNTAX))]
+    released = [chances.accepted((CT, SYNTAX)), chances.accepted((CT, JPEG)), chances.accepted((MR, SYNTAX))]
 
     assert released == [None, OF_CT, Release(frozenset({HoldClass.CONFIGURATION}), MR)]
 
@@ -81,5 +81,5 @@ def test_memory_is_bounded() -> None:
         chances.refused((Uid(f"1.2.{number}"), SYNTAX), judge_store(0x0122))
     chances.pause_ended(range(1500))
 
-    assert (chances.delivered((Uid("1.2.499"), SYNTAX)), chances.delivered((Uid("1.2.500"), SYNTAX)) is not None) == (None, True)
+    assert (chances.accepted((Uid("1.2.499"), SYNTAX)), chances.accepted((Uid("1.2.500"), SYNTAX)) is not None) == (None, True)
     assert len(chances._pardoned) == 1000

@@ -43,17 +43,20 @@ def test_nobody_there_is_not_running(tmp_path: Path) -> None:
 
 
 def test_a_handlers_refusal_reaches_the_one_who_asks(tmp_path: Path) -> None:
-    """The daemon's words and its advice travel."""
+    """The daemon's words, its advice and its exit code travel."""
+
+    class WrongWordError(ApplianceError):
+        exit_code = 2
 
     def refuse(_: StatusRequest) -> object:
-        raise ApplianceError("no such thing", advice="Ask for another.")
+        raise WrongWordError("no such thing", advice="Ask for another.")
 
     server = ControlServer(tmp_path, "router", {StatusRequest: refuse})
     with pytest.raises(RequestRefusedError, match="no such thing") as caught:
         ask(tmp_path, "router", StatusRequest(), QueueReply)
     server.close()
 
-    assert caught.value.advice == "Ask for another."
+    assert (caught.value.advice, caught.value.exit_code) == ("Ask for another.", 2)
 
 
 def test_an_unknown_request_and_a_crashing_handler_are_answered(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 from appliance.runtime.control import ask
@@ -106,6 +107,10 @@ with Service(sys.argv[2], Path(sys.argv[1])) as service:
 _ROUND = _DAEMON.replace("service.stopping.wait()", "pass")
 
 
+def _is_gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
 def test_a_daemon_on_request_starts_when_asked_ends_when_idle_and_starts_again(tmp_path: Path) -> None:
     """Nobody waits for it to be ready; each request is answered, also the one that comes while it ends."""
     ready = threading.Event()
@@ -120,7 +125,7 @@ def test_a_daemon_on_request_starts_when_asked_ends_when_idle_and_starts_again(t
             ask(tmp_path, "b", QueueRequest(), QueueReply)
             seen.append(len(_starts(tmp_path, "b")))
             pid = _starts(tmp_path, "b")[-1]
-            eventually(lambda pid=pid: not Path(f"/proc/{pid}").exists(), within=30, message=f"start {starts} did not end")
+            eventually(partial(_is_gone, pid), within=30, message=f"start {starts} did not end")
         os.kill(os.getpid(), signal.SIGTERM)
 
     actor = threading.Thread(target=act)
