@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,9 @@ from appliance.runtime.wakeup import hint
 
 # The supervisor holds the other end of this pipe; end of file means it is gone, however it died.
 LIFELINE_VARIABLE = "DICOM_EDGE_LIFELINE_FD"
+
+# Whoever asks who is alive (`living`) holds the lock for a moment; only what lasts longer is another daemon.
+_LOOKERS, _LOOKER_S = 20, 0.05
 
 
 class DaemonRunningError(ApplianceError):
@@ -124,10 +128,15 @@ def _lock_alive(run_dir: Path, name: str, instance: int) -> int:
     home = run_dir / "alive"
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(home / f"{name}.{instance}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    for _ in range(_LOOKERS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOOKER_S)
+        else:
+            break
+    else:
         os.close(descriptor)
-        raise DaemonRunningError(f"{name} already runs on this data directory") from None
+        raise DaemonRunningError(f"{name} already runs on this data directory")
     os.pwrite(descriptor, b"starting", 0)
     return descriptor
