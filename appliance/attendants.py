@@ -41,7 +41,8 @@ def lookup(data: Path, service: Service) -> None:
     ledger = serve_ledger(data, root_key(data), service)
     if ledger is None:
         return
-    overview = Overview(ledger, Spool(data), ActiveSite(data).current, service.run_dir, SystemClock())
+    # Looked up anew for each question: whoever just applied a configuration sees it.
+    overview = Overview(ledger, Spool(data), ActiveSite(data).newest, service.run_dir, SystemClock())
     _serve(service, ControlServer(service.run_dir, service.name, overview.handlers()), _LOOKUP_IDLE_S)
 
 
