@@ -58,7 +58,8 @@ def _receiver(data: Path, service: Service) -> None:
     from appliance.runtime.wakeup import hint
     from appliance.spool.store import Spool
 
-    site, clock = ActiveSite(data).current, SystemClock()
+    # Looked up anew for each association: a scanner that was just added is let in at its first try.
+    site, clock = ActiveSite(data).newest, SystemClock()
     spool = Spool(data, recipients=RememberedRecipients(data), digest_key=digest_key(data))
     spool.prepare()
     storage = StorageWatch(spool.space, lambda: site().retention, clock)

@@ -202,7 +202,7 @@ def demo_site(base: Site, *, archive_port: int) -> Site:
     )
     route = Route(name=_free_name("everything to the archive", (known.name for known in base.routes)), to=(archive.name,))
     listen = base.listen
-    if "dicom" not in listen.model_fields_set:
+    if listen.dicom == Listeners().dicom:
         listen = Listeners(dicom=(_DEMO_LISTEN,), workers=listen.workers)
     return base.model_copy(
         update={

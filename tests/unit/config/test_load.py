@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.config.check import check
+from appliance.config.generations import Generations
 from appliance.config.load import (
     LARGEST_FILE_BYTES,
     ActiveConfigDamagedError,
@@ -271,3 +272,12 @@ def test_the_demonstrations_archive_takes_from_anybody() -> None:
     site = archive_site()
 
     assert (site.box.ae_title, site.admission.unknown_sources) == (AETitle("ARCHIVE"), "accept")
+
+
+def test_the_demonstration_of_a_generation_stays_on_loopback(tmp_path: Path) -> None:
+    """A site that was put in force names every default; the demo listens to this machine alone all the same."""
+    Generations(tmp_path).apply("", "run", "first start")
+
+    site = demo_site(load_active(tmp_path), archive_port=4242)
+
+    assert [str(address) for address in site.listen.dicom] == ["127.0.0.1:11112"]
