@@ -37,7 +37,8 @@ def test_sources_reach_the_archive_under_their_own_titles_and_are_never_mixed(
     # storescp writes the calling title of the association into each file that came in it: one wrong title would be one mixed association.
     arrived = {(instance.sop_instance_uid, instance.calling_title) for instance in archive.arrivals()}
     assert arrived == {(part10.read(path).sop_instance_uid, title) for title in files for path in files[title]}
-    assert set(re.findall(r"Calling Application Name: +(\S+)", archive.log())) == {"CT1", "MR1"}
+    # The archive's processes share one log and now and then write into each other's lines: a title ends where small letters begin.
+    assert set(re.findall(r"Calling Application Name: +([A-Z0-9]+)(?![a-z])", archive.log())) == {"CT1", "MR1"}
 
 
 def test_the_box_calls_as_itself_where_the_destination_says_so(make_box: BoxMaker, make_archive: ArchiveMaker, tmp_path: Path) -> None:
