@@ -77,7 +77,8 @@ def keeper(data: Path, service: Service) -> None:
     if ledger is None:
         return
     kept = snapshots(data, root, reserve_bytes=load_active(data).retention.reserve)
-    verification = Verification(private_spool(data, root), data, ledger, clock)
+    spool = private_spool(data, root)
+    verification = Verification(spool, data, ledger, clock)
 
     def rotated(_: RotateRequest) -> RotateReply:
         done = rotate(data, root)
@@ -85,7 +86,7 @@ def keeper(data: Path, service: Service) -> None:
 
     control = ControlServer(service.run_dir, service.name, {RotateRequest: rotated, VerifyRequest: verification.page})
     if _is_due(kept.all(), clock.now().wall):
-        Keeper(ledger, kept, clock).round()
+        Keeper(ledger, kept, spool, clock).round()
     _serve(service, control, _KEYS_IDLE_S)
 
 

@@ -78,11 +78,12 @@ class OrderBook:
         """Do what a sealed order says in a ledger that was made anew, where everything is held as rebuilt; else as `follow`.
 
         Nobody knows what was delivered after a release, so that it ends a person's hold and no more: an archive would be flooded with what
-        it has. What was made by a cause that such a ledger does not know is found by its object and destination.
+        it has. Such a ledger does not know which cause's delivery was owed then: the order is about all of the same bytes to the same
+        destination, except what a later reception asked for.
         """
         moved = 0
         for key in order.keys:
-            for chosen in Selections(ledger).find(key, any_cause=True):
+            for chosen in Selections(ledger).find(key, made_before=name.object_id):
                 if order.verb is OrderVerb.RELEASE:
                     moved += _hold_again(ledger, chosen, order)
                 else:

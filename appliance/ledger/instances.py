@@ -119,6 +119,8 @@ _STORED = """
     FROM instance i JOIN study s ON s.id = i.study_id
 """
 
+_RECORDED = "SELECT 1 FROM instance WHERE object_id = ?1 UNION ALL SELECT 1 FROM repeat WHERE object_id = ?1"
+
 # Numbers rise with time, but a clock that stepped back makes times fall: the whole ledger is looked through.
 _RECEIVED_BETWEEN = """
     WHERE i.id > ? AND i.received_at >= ? AND i.received_at < ? AND +i.state IN ('stored', 'unrouted')
@@ -152,8 +154,8 @@ class Instances:
         self._ledger = ledger
 
     def recorded(self, object_id: str) -> bool:
-        """Say whether the object of this reception id is in the ledger, whatever became of it."""
-        return bool(self._ledger.rows("SELECT 1 FROM instance WHERE object_id = ?", (object_id,)))
+        """Say whether the object of this reception id is in the ledger, as an instance or as a repeat, whatever became of it."""
+        return bool(self._ledger.rows(_RECORDED, (object_id,)))
 
     def latest(self, sop_instance_uid: str) -> StoredInstance | None:
         """Return the newest version of a SOP instance, or None when it was never received."""

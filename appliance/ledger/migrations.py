@@ -154,7 +154,19 @@ _SECOND = (
 # Until when a route asks to keep an instance, whether or not it is owed anywhere.
 _THIRD = ("ALTER TABLE instance ADD COLUMN keep_until REAL",)
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD)
+# The objects of the same bytes sent again, as long as a rebuild may need them.
+_FOURTH = (
+    """
+    CREATE TABLE repeat (
+        object_id TEXT PRIMARY KEY NOT NULL,
+        spool_name TEXT NOT NULL,
+        instance_id INTEGER NOT NULL REFERENCES instance (id)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX repeat_instance ON repeat (instance_id)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """The statements of each step; the step at index n makes schema version n + 1."""
 
 LATEST = len(MIGRATIONS)

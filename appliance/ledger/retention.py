@@ -1,7 +1,7 @@
 """What keeps the ledger bounded and true to the spool: folding attempts, dropping old tombstones, finding objects that are gone.
 
 Promises: an attempt is dropped only when its delivery has been finished for long, and stays counted in the delivery; a tombstone only when
-nothing of its instance is owed. Methods do at most a page, so that other writers never wait long.
+nothing of its instance is owed and no repeat of it is kept. Methods do at most a page, so that other writers never wait long.
 Failures: `InstanceMissingError`; `LedgerScopeError` outside `write()` or `read()`; what `database` lists.
 Limits: attempts of what is still owed are passed over at each walk; what is held for years has one a day.
 """
@@ -25,7 +25,7 @@ _OLD_TOMBSTONES = """
     SELECT i.id FROM instance i
     WHERE i.evicted_at < ? AND i.state = 'evicted' AND NOT EXISTS (
         SELECT 1 FROM delivery d WHERE d.instance_id = i.id AND d.state IN ('queued', 'sending', 'deferred', 'held')
-    )
+    ) AND NOT EXISTS (SELECT 1 FROM repeat r WHERE r.instance_id = i.id)
     ORDER BY i.evicted_at LIMIT ?
 """
 

@@ -46,7 +46,11 @@ class Chosen:
 _COLUMNS = "SELECT d.id, d.state, d.hold_class, d.unknown_outcomes, i.object_id, d.destination_id, d.cause, d.cause_ref"
 _FROM_DELIVERY = "FROM delivery d CROSS JOIN instance i ON i.id = d.instance_id"
 _FROM_STUDY = "FROM study s CROSS JOIN instance i ON i.study_id = s.id CROSS JOIN delivery d ON d.instance_id = i.id"
-_BY_KEY = "FROM instance i CROSS JOIN delivery d ON d.instance_id = i.id WHERE i.object_id = ? AND d.destination_id = ?"
+_BY_KEY = """
+    FROM instance i CROSS JOIN delivery d ON d.instance_id = i.id
+    WHERE i.id IN (SELECT id FROM instance WHERE object_id = ?1 UNION ALL SELECT instance_id FROM repeat WHERE object_id = ?1)
+        AND d.destination_id = ?2
+"""
 
 
 class Selections:
@@ -70,15 +74,15 @@ class Selections:
         """Return the highest number of a delivery, 0 when there is none."""
         return int(self._ledger.rows("SELECT coalesce(max(id), 0) FROM delivery")[0][0])
 
-    def find(self, key: DeliveryKey, *, any_cause: bool = False) -> list[Chosen]:
+    def find(self, key: DeliveryKey, *, made_before: str | None = None) -> list[Chosen]:
         """Return the delivery of this key, finished or not, in a list; empty when there is none.
 
-        With `any_cause` those of the same object to the same destination where there is none of this very cause: a ledger that was made
-        anew knows one cause only.
+        With `made_before`, an object id, also all others of the same bytes to the same destination, except those that a later reception
+        asked for: a ledger that was made anew does not know which of them there were.
         """
         rows = [_chosen(row) for row in self._ledger.rows(f"{_COLUMNS} {_BY_KEY}", (key.object_id, key.destination_id))]
-        exact = [chosen for chosen in rows if chosen.key == key]
-        return rows if any_cause and not exact else exact
+        # Object ids rise with time, and the reference of a cause that has none comes before all of them.
+        return [chosen for chosen in rows if chosen.key == key or (made_before is not None and chosen.key.cause_ref < made_before)]
 
 
 def _page(selection: Selection, state: DeliveryState, after: int, upto: int, limit: int) -> tuple[str, Sequence[Value]]:

@@ -156,4 +156,25 @@ class RequestTable(Model):
         table_name = "request"
 
 
-MODELS: tuple[type[Model], ...] = (StudyTable, InstanceTable, DeliveryTable, AttemptTable, DestinationStateTable, RequestTable)
+class RepeatTable(Model):
+    """An object that repeats the bytes of an instance."""
+
+    object_id = TextField(primary_key=True)
+    spool_name = TextField()
+    instance = ForeignKeyField(InstanceTable)
+
+    class Meta:
+        """Name the table."""
+
+        table_name = "repeat"
+
+
+MODELS: tuple[type[Model], ...] = (
+    StudyTable,
+    InstanceTable,
+    DeliveryTable,
+    AttemptTable,
+    DestinationStateTable,
+    RequestTable,
+    RepeatTable,
+)

@@ -8,8 +8,8 @@ Promises: the new ledger is made beside its place and takes it whole; until then
 never removed. Cut off anywhere, a rebuild begins again and comes to the same end. Nothing that is owed is lost, nothing cancelled comes
 back, and nothing that a snapshot knows to be delivered is sent again. Receivers are not affected.
 Failures: `LedgerKeyError` when this box's keys open nothing of what is here; `LedgerInUseError`, `LedgerNewerError`, `LedgerStorageError`.
-Limits: what was delivered after the snapshot is sent once more. What the same bytes, sent again, asked for after the snapshot is lost with
-their dropped copy. Without a snapshot the numbers of deliveries begin again at 1.
+Limits: what was delivered after the snapshot is sent once more. Without a snapshot the numbers of deliveries begin again at 1, and where
+the clock stepped back an order may miss what the same bytes, sent again before it, asked for: that is held as everything is.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Rebuild:
             gone = self._mark_gone(ledger)
         orders = self._orders(ledger)
         # What waits is the router's, except where an order speaks of it: then it was recorded once, and killed before it was moved.
-        named = {key.object_id for _, order in orders for key in order.keys}
+        named = {part for _, order in orders for key in order.keys for part in (key.object_id, key.cause_ref)}
         waiting = (name for name in self._spool.incoming() if name.kind == "i" and name.object_id in named)
         recorded = returned = 0
         for names in (self._stored.in_order(), waiting):

@@ -1,7 +1,7 @@
 """What happens when a SOP Instance UID arrives again (semantics.md section 3). Pure: the ledger's answers are arguments.
 
 Promises: `decide` is a function of its arguments. The same bytes that are still kept never become a second version; other bytes always do.
-A new file is called unneeded only when the same bytes are recorded and kept. Each destination is judged by itself: where the same bytes are
+A new file adds no version only when the same bytes are recorded and kept. Each destination is judged by itself: where the same bytes are
 still owed nothing is added, where they are not (delivered, or asked for the first time, through another called title) one delivery is. What
 was owed of a damaged copy is owed of the new one, never of both.
 Failures: none.
@@ -26,7 +26,7 @@ class Arrival(StrEnum):
     FIRST = "first"
     """The UID is new."""
     REPEATED = "repeated"
-    """The same bytes, which the box still has: the new file is not needed."""
+    """The same bytes, which the box still has: the new file only says what it asked for."""
     REGAINED = "regained"
     """The same bytes, which the box has no longer (evicted, quarantined) or had no use for (unrouted): the new file stands for them now."""
     CHANGED = "changed"
@@ -37,7 +37,7 @@ class Arrival(StrEnum):
 class Decision:
     """What to do with a received instance.
 
-    `version` is that of the row to add, or None when no row is added and the new file is dropped. `deliveries` are to be made with `cause`.
+    `version` is that of the row to add, or None when the instance stays the one that it is. `deliveries` are to be made with `cause`.
     `supersedes` says that they take the place of those that are open for the version before, whose bytes are gone. `differs` names what is
     different from the version before, in constant words.
     """

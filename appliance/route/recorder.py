@@ -1,7 +1,8 @@
 """What the router writes into the ledger: an instance and its deliveries, whole or not at all.
 
 Promises: each `record` is one transaction of about `ROWS` rows or `SECONDS` (house.md section 6); an instance is never in the ledger
-without the deliveries its routes ask for. What it returns is committed.
+without the deliveries its routes ask for. An object that asked for a delivery is remembered with it, so that a rebuild can ask again (P2).
+What it returns is committed.
 Failures: what `ledger.write()` and the repositories raise; nothing of the transaction is recorded then.
 Limits: one router writes; the ledger's unique reception id guards against a second.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from appliance.ledger.database import Ledger
 from appliance.ledger.deliveries import Deliveries, Moved
 from appliance.ledger.instances import Instances, InstanceState, StoredInstance
+from appliance.ledger.repeats import Repeat, Repeats
 from appliance.ledger.requests import Requests
 from appliance.ledger.vocabulary import Cause, DeliveryState, HoldClass
 from appliance.route.duplicates import Arrival, Decision, decide
@@ -32,16 +34,15 @@ _REBUILT = "the ledger was rebuilt without knowing whether this was delivered"
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of a reception: the decision, and how many deliveries it made."""
+    """What became of a reception: the decision, how many deliveries it made, and whether the ledger now points to the object's file.
+
+    If it does not, the file is not needed.
+    """
 
     reception: Reception
     decision: Decision
     deliveries: int
-
-    @property
-    def is_kept(self) -> bool:
-        """Say whether the ledger now points to the object's file; if not, the file is not needed."""
-        return self.decision.version is not None
+    is_kept: bool
 
 
 class Recorder:
@@ -50,14 +51,15 @@ class Recorder:
     def __init__(self, ledger: Ledger, clock: Clock, *, anew: bool = False) -> None:
         """Write into `ledger`.
 
-        `anew` is for a ledger that has lost what it knew: each object becomes a version of its own, as it was one before, and what its
-        routes ask for is held until somebody says that it was not delivered.
+        `anew` is for a ledger that has lost what it knew: every object is kept, and whatever its routes ask for, owed already or not, is
+        held until somebody says that it was not delivered.
         """
         self._ledger = ledger
         self._clock = clock
         self._anew = anew
         self._instances = Instances(ledger)
         self._deliveries = Deliveries(ledger)
+        self._repeats = Repeats(ledger)
 
     def recorded(self, object_ids: Sequence[str]) -> set[str]:
         """Return those of the reception ids that are in the ledger already."""
@@ -114,12 +116,17 @@ class Recorder:
         ]
         if self._anew:
             self._hold(made)
-        return Recorded(reception, decision, sum(delivery is not None for delivery in made))
+        count = sum(delivery is not None for delivery in made)
+        is_kept = decision.version is not None or self._anew or count > 0
+        if is_kept and decision.version is None:
+            self._repeats.add(Repeat(facts.object_id, facts.spool_name), instance_id)
+        return Recorded(reception, decision, count, is_kept)
 
     def _decide(self, latest: StoredInstance | None, reception: Reception) -> Decision:
         facts, planned = reception.facts, reception.plan.deliveries
         if self._anew:
-            return Decision(Arrival.CHANGED, latest.version + 1, planned) if latest else Decision(Arrival.FIRST, 1, planned)
+            # Nobody knows what was still owed when it came, and an order about it must find what it asked for.
+            return decide(latest, facts, planned, {})
         open_rows = self._deliveries.unfinished(latest.id) if latest else []
         decision = decide(latest, facts, planned, {row.destination_id: row.priority for row in open_rows})
         if decision.supersedes:

@@ -3,7 +3,7 @@
 Promises: `record` leaves every object where it is, except damaged ones, which go to quarantine; one object that cannot be recorded never
 stops the next (P6). Done again after a crash it records the same.
 Failures: what concerns all objects (the ledger's errors); those of one object put it among those that are returned.
-Limits: routes are those of the site as it is now. What a repeated request asked for after its copy was dropped is not known any more.
+Limits: routes are those of the site as it is now.
 """
 
 from __future__ import annotations

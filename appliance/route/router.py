@@ -178,7 +178,7 @@ class Router:
                 self._settle(done)
 
     def _settle(self, done: Sequence[Recorded]) -> None:
-        """Do what a commit allows: wake the sender, move what is kept, remove what is not needed, say what happened."""
+        """Do what a commit allows: wake the sender, move what is kept, remove repeats that asked for nothing, say what happened."""
         if any(recorded.deliveries for recorded in done):
             self._wake_sender()
         for recorded in done:

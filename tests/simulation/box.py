@@ -72,7 +72,7 @@ class SimulatedBox:
         self._stopping = threading.Event()
         self._router_hints, self._sender_hints = Hints(world, tick_s=tick_s), Hints(world, tick_s=tick_s)
         self._router = Router(self.spool, self.ledger, lambda: self.site, world, self._sender_hints.hint)
-        self._keeper = Keeper(self.ledger, Snapshots(data, ledger_key, world), world)
+        self._keeper = Keeper(self.ledger, Snapshots(data, ledger_key, world), self.spool, world)
         self._keeper_s = keeper_s
         self._sender = _VirtualSender(
             self.spool, self.ledger, lambda: self.site, world, self.run_dir, random.Random(1), transports=lambda _destination: self.archive

@@ -13,6 +13,7 @@ from appliance.ledger.database import Ledger, Row, Value
 from appliance.ledger.deliveries import Moved
 from appliance.ledger.instances import InstanceState
 from appliance.ledger.orders import DeliveryKey, Order, OrderVerb
+from appliance.ledger.repeats import Repeat, Repeats
 from appliance.ledger.requests import Requests
 from appliance.ledger.retention import Retention
 from appliance.ledger.selection import Selection, Selections
@@ -41,8 +42,10 @@ FILL_DELIVERIES = """
         CASE WHEN id % 16 = 4 THEN 'boot-1' END, CASE WHEN id % 16 = 4 THEN 1e9 END, CASE WHEN id % 16 = 4 THEN 1e9 END, id
     FROM instance
 """
+# As many as no box ever has.
+FILL_REPEATS = "INSERT INTO repeat SELECT printf('a%031x', id), '', id FROM instance"
 
-BIG = "delivery", "instance", "study", "attempt", "d", "i", "s", "t1", "t2", "t3"
+BIG = "delivery", "instance", "study", "attempt", "repeat", "d", "i", "s", "t1", "t2", "t3"
 
 
 class Watched(Ledger):
@@ -66,6 +69,7 @@ def _fill(bench: Bench, count: int) -> None:
         for statement in (FILL_STUDIES, FILL_INSTANCES):
             bench.ledger.change(statement, (count // 50 if statement is FILL_STUDIES else count,))
         bench.ledger.change(FILL_DELIVERIES)
+        bench.ledger.change(FILL_REPEATS)
 
 
 def _router(bench: Bench) -> None:
@@ -75,6 +79,7 @@ def _router(bench: Bench) -> None:
     bench.deliveries.unfinished(latest.id)
     added = bench.instances.add(facts(1, uid="1.8.5"), version=2, state=InstanceState.STORED)
     bench.instances.keep(added, 1e9)
+    Repeats(bench.ledger).add(Repeat("b", ""), added)
     bench.deliveries.add(added, "archive", cause=Cause.ROUTE, cause_ref="", priority=Priority.ROUTINE, now=bench.clock.now())
 
 
@@ -85,6 +90,8 @@ def _sender(bench: Bench) -> None:
         bench.deliveries.claim("archive", owner="run-2"),
         bench.deliveries.claim("archive", owner="run-2", calling="CT1"),
         bench.deliveries.claim("archive", owner="run-2", calling="MR1", exclude=[1, 2]),
+        bench.deliveries.claim("archive", owner="run-2", newest=True),
+        bench.deliveries.claim("archive", owner="run-2", calling="MR1", newest=True),
     ]
     for claim in claims:
         assert claim is not None
@@ -127,6 +134,7 @@ def _orders(bench: Bench) -> None:
     ):
         selections.page(selection, after=0, upto=last, limit=5)
     selections.find(DeliveryKey(f"f{4:031x}", "archive"))
+    selections.find(DeliveryKey(f"a{4:031x}", "archive"), made_before="f")
     requests.next_sequence()
     requests.recorded(["absent"])
     requests.add(Order(OrderVerb.HOLD, "anna", "", 1.0, 1, ()), count=1, object_id="a", spool_name="b")
@@ -138,6 +146,8 @@ def _keeping(bench: Bench) -> None:
     retention.prune_tombstones(2.0)
     retention.fold_attempts(2.0, limit=10)
     retention.in_spool(limit=10)
+    Repeats(bench.ledger).finished(limit=10)
+    Repeats(bench.ledger).forget([f"a{1:031x}", f"a{2:031x}"])
 
 
 @pytest.mark.parametrize("work", [_router, _sender, _holding, _pages, _orders])

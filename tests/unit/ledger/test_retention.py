@@ -6,6 +6,7 @@ import pytest
 
 from appliance.ledger.deliveries import AttemptRecord, DeliveryMissingError, Moved
 from appliance.ledger.instances import InstanceMissingError, InstanceState
+from appliance.ledger.repeats import Repeat, Repeats
 from appliance.ledger.retention import Retention, Walk
 from appliance.ledger.vocabulary import DeliveryState, HoldClass
 from tests.unit.ledger.bench import Bench
@@ -122,6 +123,19 @@ def test_what_is_owed_is_never_forgotten(bench: Bench, state: DeliveryState) -> 
     _evict(bench, instance, 5.0)
 
     assert _prune(bench, 10.0) == 0
+
+
+def test_a_tombstone_stays_while_it_is_repeated(bench: Bench) -> None:
+    """An instance whose bytes are kept in a repeat is forgotten after the repeat is."""
+    instance = bench.receive()
+    with bench.ledger.write():
+        Repeats(bench.ledger).add(Repeat("a", "b"), instance)
+    _evict(bench, instance, 5.0)
+    kept = _prune(bench, 10.0)
+    with bench.ledger.write():
+        Repeats(bench.ledger).forget(["a"])
+
+    assert (kept, _prune(bench, 10.0)) == (0, 1)
 
 
 def test_what_waits_for_a_forgotten_version_waits_no_more(bench: Bench) -> None:

@@ -82,5 +82,5 @@ def test_a_key_finds_its_delivery(box: Bench) -> None:
         assert found == [1, 2, 3, 4, 5, 6, 7]
         assert finished == [DeliveryState.DELIVERED]
         assert selections.find(other) == []
-        assert [chosen.id for chosen in selections.find(other, any_cause=True)] == [1]
-        assert selections.find(DeliveryKey(keys[0].object_id, "reading"), any_cause=True) == []
+        assert [chosen.id for chosen in selections.find(other, made_before="f" * 32)] == [1]
+        assert selections.find(DeliveryKey(keys[0].object_id, "reading"), made_before="f" * 32) == []

@@ -81,7 +81,7 @@ class Box:
         self.ledger = Ledger.open(self.data, self.key, migrate=False)
         self.router = Router(self.spool, self.ledger, lambda: self.site, self.clock, self._wake)
         self.orders = Orders(self.spool, self.ledger, self.clock, self._wake)
-        self.keeper = Keeper(self.ledger, self.snapshots, self.clock)
+        self.keeper = Keeper(self.ledger, self.snapshots, self.spool, self.clock)
 
     def rebuild(self) -> Rebuild:
         """Return a rebuild that is ready to run."""

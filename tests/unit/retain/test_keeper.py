@@ -74,7 +74,7 @@ def test_one_part_fails_and_the_others_are_done(box: Box) -> None:
     box.receive_and_route("1.2.3.1")
     box.deliver("1.2.3.1")
     box.clock.advance(ATTEMPTS_KEPT_S + 60.0)
-    keeper = Keeper(box.ledger, Snapshots(box.data, box.key, box.clock, reserve_bytes=1 << 60), box.clock)
+    keeper = Keeper(box.ledger, Snapshots(box.data, box.key, box.clock, reserve_bytes=1 << 60), box.spool, box.clock)
 
     with pytest.raises(LedgerStorageError), capture_logs() as logs:
         keeper.round()
