@@ -71,7 +71,7 @@ fault: setup peers ## kills, full disks, bad networks, lost ledgers (KILLS=60)
 	$(PYTEST) tests/fault
 
 test-long: setup peers ## the long forms: 1,000 kills, the whole outage
-	KILLS=1000 LONG=1 $(PYTEST) --timeout=7200 tests/fault tests/simulation
+	KILLS=1000 LONG=1 $(PYTEST) --timeout=7200 tests/fault tests/simulation tests/property/test_outbox_model.py
 
 bench: PEERS := dcmtk:dcmsend orthanc:Orthanc
 bench: setup peers ## measure against DCMTK, Orthanc and pynetdicom (BENCH=--quick)

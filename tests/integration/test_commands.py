@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -451,6 +453,25 @@ def test_without_a_running_box_the_new_verbs_end_with_three(tmp_path_factory: py
     assert (plain.returncode, as_json.returncode) == (_NOT_RUNNING, _NOT_RUNNING)
     assert len(plain.stderr.splitlines()) == len(as_json.stderr.splitlines()) == 1
     assert "not running" in plain.stderr
+
+
+def test_while_the_ledger_is_rebuilt_every_verb_says_so_at_once(make_box: BoxMaker, tmp_path: Path) -> None:
+    """Questions to a box that rebuilds its ledger end with 1 and a line that says so, neither late nor with "not running"."""
+    box = make_box(a_site()).start()
+    _store(box, tmp_path, 1)
+    [router] = [pid for pid, name in box.daemons().items() if name == "router"]
+
+    # The router rebuilds, so that a stopped one makes a rebuild that takes as long as the test does.
+    os.kill(router, signal.SIGSTOP)
+    asked = box.cli("ledger", "rebuild")
+    answers = [box.command(*command) for command in (("status",), ("queue", "hold", "1"), ("spool", "verify"), ("keys", "rotate"))]
+    os.kill(router, signal.SIGCONT)
+    eventually(lambda: box.command("status").returncode == _DONE, within=_WITHIN_S, message="the ledger to be rebuilt")
+
+    assert asked == {"requested": True, "running": True}
+    assert [(answer.returncode, len(answer.stderr.splitlines())) for answer in answers] == [(_FAILED, 1)] * 4
+    assert all("being rebuilt" in answer.stderr for answer in answers)
+    assert box.cli("status")["instances"]["unrouted"] == 1
 
 
 def test_a_ledger_of_a_newer_version_stops_the_start_and_stays_as_it_is(make_box: BoxMaker, tmp_path: Path) -> None:

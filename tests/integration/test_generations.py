@@ -29,6 +29,7 @@ def test_a_new_source_and_a_new_destination_work_at_once(make_box: BoxMaker, tmp
         sources.append(a_source("MR1"))
 
         applied = _apply(box, _a_site(sources=sources, destinations=destinations, routes=[a_route("archive", "second")]))
+        eventually(lambda: _asks(box, "MR1") == wire.ACCEPTED, within=_SECONDS, message="the new source to be admitted")
         sent = _send(box, tmp_path, "MR1")
         box.wait_until_delivered()
 
