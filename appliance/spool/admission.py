@@ -16,6 +16,7 @@ import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,11 +26,16 @@ from blake3 import blake3
 from appliance.core.errors import ApplianceError, Fault
 from appliance.keys.generations import Recipients
 from appliance.spool.age import SealWriter
-from appliance.spool.files import open_directory, publish, sync_directory, write_all
+from appliance.spool.files import publish, start_write_back, write_all
+from appliance.spool.landing import Landing
 from appliance.spool.names import DIGEST_BYTES, SpoolName
 from appliance.spool.part10 import ObjectHeader, encode_header
+from appliance.spool.workspaces import Workspaces
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+# The disk begins to write while a large object still arrives, so that its last fsync is not a wait for all of it.
+_WRITE_BACK_BYTES = 4 << 20
 
 
 class SpoolWriteError(ApplianceError):
@@ -57,19 +63,17 @@ class PartialFile:
     descriptor: int
     path: Path | None
 
-    def publish(self, directory: Path, name: str) -> None:
-        """Make the content durable, give the file its name, make the name durable. Raises `OSError`."""
+    def sync(self) -> None:
+        """Make the content durable. Raises `OSError`."""
         os.fsync(self.descriptor)
-        directory_descriptor = open_directory(directory)
-        try:
-            if self.path is None:
-                publish(self.descriptor, directory_descriptor, name)
-            else:
-                # The name holds an id of 128 bits that was never given before: there is nothing to replace.
-                os.rename(self.path, name, dst_dir_fd=directory_descriptor)
-            sync_directory(directory_descriptor)
-        finally:
-            os.close(directory_descriptor)
+
+    def name_in(self, directory_descriptor: int, name: str) -> None:
+        """Give the file its name in a directory, at once and whole; the name is not durable by that. Raises `OSError`."""
+        if self.path is None:
+            publish(self.descriptor, directory_descriptor, name)
+        else:
+            # The name holds an id of 128 bits that was never given before: there is nothing to replace.
+            os.rename(self.path, name, dst_dir_fd=directory_descriptor)
 
     def discard(self) -> None:
         """Leave nothing; an object that was published stays."""
@@ -89,23 +93,26 @@ class Admission:
         recipients: Recipients,
         digest_key: bytes,
         *,
-        incoming: Path,
+        landing: Landing,
         create: Callable[[], PartialFile],
+        workspaces: Workspaces,
     ) -> None:
         """Make the partial file and seal the header into it. Raises `SpoolWriteError`, and `ObjectHeaderError` before anything is made."""
         clear = encode_header(header)
         self._header = header
         self._generation = recipients.generation
-        self._incoming = incoming
+        self._landing = landing
         self._digest = blake3(key=digest_key)
-        self._length = 0
+        self._length = self._on_its_way = 0
+        self._workspaces = workspaces
         try:
             self._file: PartialFile | None = create()
         except OSError as error:
             raise SpoolWriteError(error) from error
         descriptor = self._file.descriptor
+        self._workspace = workspaces.borrow()
         try:
-            self._seal = SealWriter(lambda sealed: write_all(descriptor, sealed), recipients.all)
+            self._seal = SealWriter(partial(write_all, descriptor), recipients.all, workspace=self._workspace)
             self._seal.write(clear)
         except OSError as error:
             self.abandon()
@@ -121,11 +128,14 @@ class Admission:
 
     def write(self, data: bytes | memoryview) -> None:
         """Take the next bytes of the data set; the buffer may be used again at once. Raises `SpoolWriteError`, and all is gone."""
-        self._open_file()
+        file = self._open_file()
         self._digest.update(data)
         self._length += len(data)
         try:
             self._seal.write(data)
+            if self._length - self._on_its_way >= _WRITE_BACK_BYTES:
+                start_write_back(file.descriptor, self._on_its_way, self._length - self._on_its_way)
+                self._on_its_way = self._length
         except OSError as error:
             self.abandon()
             raise SpoolWriteError(error) from error
@@ -142,7 +152,7 @@ class Admission:
                 kind="i" if self._header.kind == "instance" else "m",
             )
             self._seal.finish()
-            file.publish(self._incoming, str(name))
+            self._landing.publish(file, str(name))
         except OSError as error:
             raise SpoolWriteError(error) from error
         finally:
@@ -154,6 +164,7 @@ class Admission:
         file, self._file = self._file, None
         if file is not None:
             file.discard()
+            self._workspaces.give_back(self._workspace)
 
     def _open_file(self) -> PartialFile:
         if self._file is None:

@@ -16,7 +16,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from io import BufferedIOBase
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -63,13 +63,32 @@ class SealDamagedError(SealError):
     """The object is not what was sealed: changed, cut short or extended."""
 
 
+class Workspace:
+    """Memory for one chunk in clear and one sealed. Fresh memory for each chunk would cost as much as sealing it: the kernel clears it."""
+
+    __slots__ = ("clear", "sealed")
+
+    def __init__(self) -> None:
+        """Make the room."""
+        self.clear = memoryview(bytearray(CHUNK_BYTES))
+        self.sealed = memoryview(bytearray(CHUNK_BYTES + TAG_BYTES))
+
+
 class SealWriter:
-    """Seals a stream to its recipients, chunk by chunk, through a `write` that takes everything it is given."""
+    """Seals a stream to its recipients, chunk by chunk, through a `write` that takes everything it is given before it returns."""
 
     def __init__(
-        self, write: Callable[[bytes], object], recipients: Sequence[bytes], *, entropy: Callable[[int], bytes] = os.urandom
+        self,
+        write: Callable[[bytes | memoryview], object],
+        recipients: Sequence[bytes],
+        *,
+        entropy: Callable[[int], bytes] = os.urandom,
+        workspace: Workspace | None = None,
     ) -> None:
-        """Write the header for `recipients` (32-byte X25519 public keys, at least one)."""
+        """Write the header for `recipients` (32-byte X25519 public keys, at least one).
+
+        Nobody else may use `workspace` until the stream is finished or given up.
+        """
         if not recipients:
             raise ValueError("an object is sealed to somebody")
         file_key = entropy(_FILE_KEY_BYTES)
@@ -78,7 +97,8 @@ class SealWriter:
         self._write = write
         self._cipher = _payload_cipher(file_key, nonce)
         self._counter = 0
-        self._held = bytearray()
+        self._workspace = workspace or Workspace()
+        self._held = 0
         self._finished = False
         write(header + b" " + _base64(_header_mac(file_key, header)) + b"\n" + nonce)
 
@@ -87,30 +107,32 @@ class SealWriter:
         if self._finished:
             raise ValueError("the stream is finished")
         view = memoryview(data)
-        start = 0
+        clear = self._workspace.clear
+        start, end = 0, len(view)
         # A full chunk is sealed only when a byte follows it. What lies whole in the caller's buffer is not copied.
-        if self._held:
-            start = min(CHUNK_BYTES - len(self._held), len(view))
-            self._held += view[:start]
-            if start < len(view):
-                self._seal(self._held, _NOT_LAST)
-                self._held = bytearray()
-        while len(view) - start > CHUNK_BYTES:
-            self._seal(view[start : start + CHUNK_BYTES], _NOT_LAST)
-            start += CHUNK_BYTES
-        if start < len(view):
-            self._held += view[start:]
+        while start < end:
+            if self._held == CHUNK_BYTES:
+                self._seal(clear, _NOT_LAST)
+                self._held = 0
+            if not self._held and end - start > CHUNK_BYTES:
+                self._seal(view[start : start + CHUNK_BYTES], _NOT_LAST)
+                start += CHUNK_BYTES
+                continue
+            taken = min(CHUNK_BYTES - self._held, end - start)
+            clear[self._held : self._held + taken] = view[start : start + taken]
+            self._held += taken
+            start += taken
 
     def finish(self) -> None:
         """Seal the last chunk; what was written is a complete age file when this returns."""
         if self._finished:
             raise ValueError("the stream is finished")
         self._finished = True
-        self._seal(self._held, _LAST)
-        self._held = bytearray()
+        self._seal(self._workspace.clear[: self._held], _LAST)
 
-    def _seal(self, chunk: bytearray | memoryview, flag: bytes) -> None:
-        sealed = self._cipher.encrypt(self._counter.to_bytes(11, "big") + flag, chunk, None)
+    def _seal(self, chunk: memoryview, flag: bytes) -> None:
+        sealed = self._workspace.sealed[: len(chunk) + TAG_BYTES]
+        self._cipher.encrypt_into(self._counter.to_bytes(11, "big") + flag, chunk, None, sealed)
         self._counter += 1
         self._write(sealed)
 
@@ -118,14 +140,15 @@ class SealWriter:
 class SealReader:
     """Opens a sealed stream; the header is read and verified when it is made."""
 
-    def __init__(self, source: BinaryIO, identities: Iterable[bytes]) -> None:
-        """Find the file key with one of `identities` (32-byte X25519 private keys) and verify the header.
+    def __init__(self, source: BufferedIOBase, identities: Iterable[bytes | Identity], *, workspace: Workspace | None = None) -> None:
+        """Find the file key with one of `identities` (32-byte X25519 private keys, or what was made of them) and verify the header.
 
-        `source` stands at the first byte and returns short reads only at its end, as a buffered file does. Raises `SealFormatError`,
-        `SealForeignError`, and `SealDamagedError` where the header was changed after it was sealed.
+        `source` stands at the first byte and returns short reads only at its end, as a buffered file does; nobody else may use `workspace`
+        while this one is in use. Raises `SealFormatError`, `SealForeignError`, and `SealDamagedError` where the header was changed after
+        it was sealed.
         """
         header = _read_header(source)
-        file_key = _file_key(header, [X25519PrivateKey.from_private_bytes(identity) for identity in identities])
+        file_key = _file_key(header, [identity if isinstance(identity, Identity) else Identity(identity) for identity in identities])
         if not hmac.compare_digest(header.mac, _header_mac(file_key, header.authenticated)):
             raise SealDamagedError("the header of the sealed object was changed")
         nonce = source.read(_NONCE_BYTES)
@@ -134,7 +157,8 @@ class SealReader:
         self._source = source
         self._cipher = _payload_cipher(file_key, nonce)
         self._counter = 0
-        self._chunk = b""
+        self._workspace = workspace or Workspace()
+        self._chunk = self._workspace.clear[:0]
         self._position = 0
         self._ended = False
         self._failure: SealDamagedError | None = None
@@ -149,7 +173,7 @@ class SealReader:
         while wanted > 0:
             if self._position == len(self._chunk) and not self._advance(may_raise=not parts):
                 break
-            part = self._chunk[self._position : self._position + wanted]
+            part = bytes(self._chunk[self._position : self._position + wanted])
             self._position += len(part)
             wanted -= len(part)
             parts.append(part)
@@ -164,22 +188,23 @@ class SealReader:
                 self._failure = error
         if self._failure is None:
             return bool(self._chunk)
-        self._chunk, self._position = b"", 0
+        self._chunk, self._position = self._workspace.clear[:0], 0
         if may_raise:
             raise self._failure
         return False
 
-    def _open_chunk(self) -> bytes:
+    def _open_chunk(self) -> memoryview:
         if self._ended:
             if self._source.read(1):
                 raise SealDamagedError("bytes follow the end of the sealed object")
-            return b""
-        sealed = self._source.read(CHUNK_BYTES + TAG_BYTES)
+            return self._workspace.clear[:0]
+        length = self._source.readinto(self._workspace.sealed)
         # A short chunk can only be the last one. A full one may be either, and the flag in its nonce tells.
-        flags = (_LAST,) if len(sealed) < CHUNK_BYTES + TAG_BYTES else (_NOT_LAST, _LAST)
-        for flag in flags:
+        flags = (_LAST,) if length < CHUNK_BYTES + TAG_BYTES else (_NOT_LAST, _LAST)
+        for flag in flags if length >= TAG_BYTES else ():
+            chunk = self._workspace.clear[: length - TAG_BYTES]
             try:
-                chunk = self._cipher.decrypt(self._counter.to_bytes(11, "big") + flag, sealed, None)
+                self._cipher.decrypt_into(self._counter.to_bytes(11, "big") + flag, self._workspace.sealed[:length], None, chunk)
             except InvalidTag:
                 continue
             if not chunk and self._counter:
@@ -188,6 +213,15 @@ class SealReader:
             self._ended = flag == _LAST
             return chunk or self._open_chunk()
         raise SealDamagedError(f"chunk {self._counter} of the sealed object is missing or was changed")
+
+
+class Identity:
+    """A private key ready to open objects; making it costs as much as opening one."""
+
+    def __init__(self, private: bytes) -> None:
+        """Take 32 bytes of X25519."""
+        self.private = X25519PrivateKey.from_private_bytes(private)
+        self.public = self.private.public_key().public_bytes_raw()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +238,7 @@ class _Header:
     mac: bytes
 
 
-def _read_header(source: BinaryIO) -> _Header:
+def _read_header(source: BufferedIOBase) -> _Header:
     if source.readline(len(_VERSION_LINE)) != _VERSION_LINE:
         raise SealFormatError("this is not an age v1 file")
     seen = bytearray(_VERSION_LINE)
@@ -235,11 +269,11 @@ def _read_header(source: BinaryIO) -> _Header:
     return _Header(tuple(stanzas), bytes(seen[: -len(line) - 1]) + b"---", mac)
 
 
-def _file_key(header: _Header, identities: Sequence[X25519PrivateKey]) -> bytes:
+def _file_key(header: _Header, identities: Sequence[Identity]) -> bytes:
     shares = [_share(stanza) for stanza in header.stanzas if stanza.kind == _X25519]
     for share, body in shares:
         for identity in identities:
-            wrapping = _wrapping(identity, X25519PublicKey.from_public_bytes(share), share + identity.public_key().public_bytes_raw())
+            wrapping = _wrapping(identity.private, X25519PublicKey.from_public_bytes(share), share + identity.public)
             try:
                 return wrapping.decrypt(_ZERO_NONCE, body, None)
             except InvalidTag:

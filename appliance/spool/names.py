@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal, cast
 
 Kind = Literal["i", "m"]
@@ -30,6 +31,10 @@ _LAST_MILLISECOND = 253_402_300_799_999
 _STEP_BYTES = 4
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{32}")
+_MILLISECONDS_AN_HOUR = 3_600_000
+# Objects are received, sent and evicted in the order of time: a few hours are in use at once.
+_HOURS_REMEMBERED = 64
+
 _NAME = re.compile(r"([0-9a-f]{32})-g([1-9][0-9]{0,8})-([0-9a-f]{32})-(0|[1-9][0-9]{0,17})\.([im])\.age")
 
 
@@ -67,8 +72,14 @@ class SpoolName:
 
     def store_directory(self) -> str:
         """Return the folder in the store, relative and with `/`: generation, hour of the id (UTC), first two characters of the digest."""
-        hour = datetime.fromtimestamp(int(self.object_id[:_MILLISECONDS_LENGTH], 16) // 1000, UTC)
-        return f"g{self.generation}/{hour:%Y%m%d%H}/{self.digest[:2]}"
+        hour = int(self.object_id[:_MILLISECONDS_LENGTH], 16) // _MILLISECONDS_AN_HOUR
+        return f"g{self.generation}/{_hour_folder(hour)}/{self.digest[:2]}"
+
+
+@lru_cache(maxsize=_HOURS_REMEMBERED)
+def _hour_folder(hour: int) -> str:
+    """Return the name of an hour since the epoch: year, month, day, hour (UTC)."""
+    return f"{datetime.fromtimestamp(hour * 3600, UTC):%Y%m%d%H}"
 
 
 class ObjectIds:

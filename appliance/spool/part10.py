@@ -29,6 +29,9 @@ MAX_HEADER_BYTES = 64 * 1024
 
 ObjectKind = Literal["instance", "message"]
 
+# What a calendar can say, to the end of the year 9999: the ledger and every clock take such a moment. NaN lies in no range.
+_FIRST_MOMENT, _LAST_MOMENT = 0.0, 253_402_300_799.999
+
 _PREAMBLE = bytes(128)
 _MAGIC = b"DICM"
 _META_GROUP = 0x0002
@@ -178,6 +181,8 @@ def _title(title: str, name: str) -> bytes:
 
 
 def _encode_private(header: ObjectHeader) -> bytes:
+    if not _FIRST_MOMENT <= header.received_at <= _LAST_MOMENT:
+        raise ObjectHeaderError("the moment of an object's reception cannot be stored")
     information: dict[str, Any] = {
         "v": PRIVATE_VERSION,
         "id": header.reception_id,
@@ -207,9 +212,10 @@ def _decode_private(value: bytes) -> dict[str, Any]:
             "kind": information.get("kind", "instance"),
             "command": base64.b64decode(information.get("command", ""), validate=True),
         }
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise ObjectHeaderError("the private information of a stored object is damaged") from None
-    texts = (fields["calling_title"], fields["called_title"], fields["peer_address"], fields["reception_id"])
-    if not all(isinstance(text, str) for text in texts) or fields["kind"] not in {"instance", "message"}:
+    texts = (fields["calling_title"], fields["called_title"], fields["peer_address"], fields["reception_id"], fields["kind"])
+    is_whole = all(isinstance(text, str) for text in texts) and fields["kind"] in {"instance", "message"}
+    if not is_whole or not _FIRST_MOMENT <= fields["received_at"] <= _LAST_MOMENT:
         raise ObjectHeaderError("the private information of a stored object is damaged")
     return fields

@@ -9,33 +9,44 @@ Limits: without the digest key the digest is not compared; what the seal authent
 
 from __future__ import annotations
 
+from io import BufferedIOBase
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from blake3 import blake3
 
-from appliance.spool.age import SealDamagedError, SealReader
+from appliance.spool.age import Identity, SealDamagedError, SealReader, Workspace
 from appliance.spool.names import DIGEST_BYTES, SpoolName
 from appliance.spool.part10 import ObjectHeader, read_header
+from appliance.spool.workspaces import Workspaces
 
 
 class SealedObject:
     """A stored object, open for reading from its first byte. Close it, or use it as a context manager."""
 
-    def __init__(self, name: SpoolName, file: BinaryIO, identity: bytes, digest_key: bytes | None) -> None:
+    def __init__(
+        self,
+        name: SpoolName,
+        file: BufferedIOBase,
+        identity: bytes | Identity,
+        digest_key: bytes | None,
+        workspaces: Workspaces | None = None,
+    ) -> None:
         """Own `file`, verify its header and read the object's; the file is closed where that fails."""
         self.name = name
         self._file = file
+        self._workspaces = workspaces or Workspaces()
+        self._workspace: Workspace | None = self._workspaces.borrow()
         self._digest = None if digest_key is None else blake3(key=digest_key)
         self._left = name.length
         self._verified = False
         self._damage: SealDamagedError | None = None
         try:
-            self._reader = SealReader(file, [identity])
+            self._reader = SealReader(file, [identity], workspace=self._workspace)
             self._header = read_header(self._reader.read)
             self._compare_header()
         except BaseException:  # boundary: whatever ends the opening, the descriptor must not stay open; it is raised again
-            file.close()
+            self.close()
             raise
 
     @property
@@ -52,6 +63,8 @@ class SealedObject:
         """Return `size` bytes of the data set, fewer only at its end; `b""` after it. Raises `SealDamagedError`, again at every call."""
         if self._damage is not None:
             raise self._damage
+        if self._workspace is None:
+            raise ValueError("the object is closed")
         try:
             return self._read(min(size, self._left))
         except SealDamagedError as error:
@@ -59,8 +72,11 @@ class SealedObject:
             raise
 
     def close(self) -> None:
-        """Give the file back; a second call does nothing."""
+        """Give the file back; a second call does nothing. Nothing can be read afterwards."""
         self._file.close()
+        workspace, self._workspace = self._workspace, None
+        if workspace is not None:
+            self._workspaces.give_back(workspace)
 
     def _read(self, size: int) -> bytes:
         data = self._reader.read(size)

@@ -9,6 +9,7 @@ Limits: one process moves objects (the router) and one removes them (the keeper)
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,17 +19,16 @@ from appliance.core.errors import ApplianceError
 from appliance.keys.generations import Recipients
 from appliance.runtime.logging import get_logger
 from appliance.spool.admission import Admission, PartialFile, SpoolWriteError
-from appliance.spool.age import CHUNK_BYTES, TAG_BYTES, SealForeignError
+from appliance.spool.age import CHUNK_BYTES, TAG_BYTES, Identity, SealForeignError
 from appliance.spool.files import Space, create_unnamed, make_directories, space, sync_directory
+from appliance.spool.landing import Landing
 from appliance.spool.names import SUFFIX, ObjectIds, SpoolName, is_object_id
 from appliance.spool.part10 import ObjectHeader, ObjectHeaderError
 from appliance.spool.receiving import ReceivingFolder
 from appliance.spool.sealed import SealedObject
+from appliance.spool.workspaces import Workspaces
 
 __all__ = ["Admission", "SealedObject", "Spool", "SpoolKeyMissingError", "SpoolObjectMissingError", "SpoolWriteError"]
-
-# Folders of the store known to be durable: 256 an hour, so this forgets a few times a day and then costs a few fsyncs again.
-_MOST_REMEMBERED = 4096
 
 log = get_logger(__name__)
 
@@ -62,15 +62,17 @@ class Spool:
         self._data = data
         self._spool = data / "spool"
         self._incoming = self._spool / "incoming"
+        self._landing = Landing(self._incoming)
         self._store = self._spool / "store"
         self._quarantine = self._spool / "quarantine"
         self._receiving = ReceivingFolder(self._spool / "receiving")
         self._recipients = recipients
         self._digest_key = digest_key
         self._identities = identities
+        self._ready: dict[bytes, Identity] = {}
         self._unnamed = unnamed
+        self._workspaces = Workspaces()
         self._ids = ObjectIds()
-        self._durable_folders: set[str] = set()
         self._foreign_inodes: set[int] = set()
 
     def prepare(self) -> None:
@@ -84,8 +86,9 @@ class Spool:
             log.info("spool.receiving.swept", files=removed)
 
     def close(self) -> None:
-        """Give back what this process holds in `receiving/`; the spool may be used again."""
+        """Give back what this process holds in `receiving/` and `incoming/`; the spool may be used again."""
         self._receiving.close()
+        self._landing.close()
 
     def admit(self, header: ObjectHeader) -> Admission:
         """Begin an object; its header is sealed at once.
@@ -99,7 +102,9 @@ class Spool:
             header = replace(header, reception_id=self._ids.next(header.received_at))
         elif not is_object_id(header.reception_id):
             raise ObjectHeaderError("the reception id is not an object id")
-        return Admission(header, self._recipients(), self._digest_key, incoming=self._incoming, create=self._create)
+        return Admission(
+            header, self._recipients(), self._digest_key, landing=self._landing, create=self._create, workspaces=self._workspaces
+        )
 
     def incoming(self) -> list[SpoolName]:
         """Return the objects that wait, in the order of their ids. Raises `OSError`.
@@ -120,7 +125,7 @@ class Spool:
 
     def sync_incoming(self) -> None:
         """Return when every name seen in `incoming/` before the call is durable. Raises `OSError`."""
-        sync_directory(self._incoming)
+        self._landing.sync()
 
     def open(self, name: SpoolName) -> SealedObject:
         """Return the object, its header verified, wherever it is by now.
@@ -130,39 +135,49 @@ class Spool:
         """
         if self._identities is None:
             raise SpoolKeyMissingError("this process has no key to open objects with")
-        identity = self._identities.get(name.generation)
-        if identity is None:
+        private = self._identities.get(name.generation)
+        if private is None:
             raise SealForeignError(f"there is no key of generation {name.generation}")
-        for path in self._places(name):
+        identity = self._ready.get(private)
+        if identity is None:
+            identity = self._ready[private] = Identity(private)
+        for place in self._places(name):
             try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+                descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             except FileNotFoundError:
                 continue
             # One read of the disk is one chunk of the seal.
-            return SealedObject(name, os.fdopen(descriptor, "rb", buffering=CHUNK_BYTES + TAG_BYTES), identity, self._digest_key)
+            file = io.BufferedReader(io.FileIO(descriptor, "rb"), CHUNK_BYTES + TAG_BYTES)
+            return SealedObject(name, file, identity, self._digest_key, self._workspaces)
         raise _missing(name)
 
     def move_to_store(self, names: Sequence[SpoolName]) -> None:
-        """Move objects from `incoming/` to their places; durable when this returns. What was moved before is fine.
+        """Move objects from `incoming/` to their places. What was moved before is fine.
 
+        The objects stay durable, under one of the two names; which one a power cut leaves is the file system's to say (decision 0017).
         Raises `SpoolObjectMissingError`, after the others are moved, for one that is in neither place, and `OSError`.
         """
-        touched: set[Path] = set()
-        missing = []
-        for name in names:
-            folder = self._store_folder(name)
-            touched.add(folder)
-            try:
-                (self._incoming / str(name)).rename(folder / str(name))
-            except FileNotFoundError:
-                if not (folder / str(name)).exists():
-                    missing.append(name)
-        # The new names first: a crash between the two leaves an object with two names at worst, never with none.
-        for folder in sorted(touched):
-            sync_directory(folder)
-        sync_directory(self._incoming)
+        missing = [name for name in names if not self._move_one(str(name), name.store_directory())]
         if missing:
             raise _missing(missing[0])
+
+    def _move_one(self, name: str, relative: str) -> bool:
+        """Move one object into its folder, which is made where it is not there; False when the object is in neither place."""
+        target = f"{self._store}/{relative}/{name}"
+        for _ in range(2):
+            try:
+                os.rename(f"{self._incoming}/{name}", target)  # noqa: PTH104 (a path object would cost more than the move)
+            except FileNotFoundError:
+                if Path(target).exists():
+                    return True
+                # The first object of its folder; whoever empties the store may also remove empty folders.
+                folder = self._store
+                for part in relative.split("/"):
+                    folder /= part
+                    folder.mkdir(mode=0o700, exist_ok=True)
+            else:
+                return True
+        return False
 
     def remove(self, name: SpoolName) -> None:
         """Remove the object from wherever it is; gone for good when this returns, and no fault if it was. Raises `OSError`."""
@@ -202,32 +217,20 @@ class Spool:
         descriptor = self._unnamed(self._incoming)
         return self._receiving.create() if descriptor is None else PartialFile(descriptor, None)
 
-    def _places(self, name: SpoolName) -> Iterable[Path]:
+    def _places(self, name: SpoolName) -> Iterable[str]:
         """Where the object can be: in the store, still waiting, or in the store because it was moved while we looked."""
-        stored = self._store / name.store_directory() / str(name)
-        return (stored, self._incoming / str(name), stored)
+        stored = f"{self._store}/{name.store_directory()}/{name}"
+        return (stored, f"{self._incoming}/{name}", stored)
 
     def _take(self, name: SpoolName, act: Callable[[Path], object]) -> Path | None:
         """Do what takes the object's name away and return the folder that held it, not yet synced; None where it has no name."""
-        for path in self._places(name):
+        for path in map(Path, self._places(name)):
             try:
                 act(path)
             except FileNotFoundError:
                 continue
             return path.parent
         return None
-
-    def _store_folder(self, name: SpoolName) -> Path:
-        """Return the object's folder in the store, there and durable."""
-        relative = name.store_directory()
-        folder = self._store / relative
-        # Whoever empties the store may remove empty folders too, so remembering is not enough.
-        if relative not in self._durable_folders or not folder.is_dir():
-            make_directories(self._store, relative)
-            if len(self._durable_folders) >= _MOST_REMEMBERED:
-                self._durable_folders.clear()
-            self._durable_folders.add(relative)
-        return folder
 
 
 def _missing(name: SpoolName) -> SpoolObjectMissingError:

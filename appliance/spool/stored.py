@@ -62,7 +62,7 @@ class StoredObjects:
                 path.rename(incoming / str(name))
                 touched.add(path.parent)
         if touched:
-            # The new names first: see `Spool.move_to_store`.
+            # The new names first: a crash between the two leaves an object with two names at worst, never with none.
             sync_directory(incoming)
         for folder in sorted(touched):
             sync_directory(folder)

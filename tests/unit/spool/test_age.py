@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -27,10 +28,17 @@ class _FailingFile(io.BytesIO):
         self._good_reads = good_reads
 
     def read(self, size: int | None = -1) -> bytes:
+        self._count()
+        return super().read(size)
+
+    def readinto(self, buffer: Any) -> int:
+        self._count()
+        return super().readinto(buffer)
+
+    def _count(self) -> None:
         self._good_reads -= 1
         if self._good_reads < 0:
             raise OSError(5, "Input/output error")
-        return super().read(size)
 
 
 @pytest.mark.parametrize("private", [PRIVATE, OTHER_PRIVATE])

@@ -91,10 +91,14 @@ def test_our_own_uids_are_uids(uid: str) -> None:
         {"called_title": "Ä"},
         {"called_title": "a\nb"},
         {"kind": "message", "command": bytes(64 * 1024)},
+        {"received_at": float("nan")},
+        {"received_at": float("inf")},
+        {"received_at": -0.001},
+        {"received_at": 253_402_300_800.0},
     ],
 )
 def test_what_no_header_can_hold_is_refused(change: dict[str, Any]) -> None:
-    """Bad UIDs, titles and oversized commands are errors of ours before anything is written."""
+    """Bad UIDs, titles, oversized commands and moments no calendar has are errors of ours before anything is written."""
     with pytest.raises(ObjectHeaderError):
         encode_header(replace(a_header(), **change))
 
@@ -127,6 +131,27 @@ def test_a_length_is_never_believed() -> None:
 
     with pytest.raises(ObjectHeaderError, match="64 KiB"):
         read_header(io.BytesIO(whole).read)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b"1767225600.25", b"NaN"),
+        (b"1767225600.25", b"9" * 400),
+        (b"1767225600.25", b"-1"),
+        (b'"CT1"', b"[" * 2000),
+        (b'{"v":1,', b'{"v":1,"kind":[],'),
+    ],
+)
+def test_private_information_that_makes_no_sense_is_damage(change: tuple[bytes, bytes]) -> None:
+    """A moment that no clock shows, a kind that is no text and nesting that no reader follows are the header's own error."""
+    whole = encode_header(a_header())
+    begins = whole.index(b'{"v":1')
+    information = whole[begins:].replace(*change)
+    group = whole[GROUP_LENGTH_AT + 4 : begins - 4] + struct.pack("<L", len(information)) + information
+
+    with pytest.raises(ObjectHeaderError, match="damaged"):
+        read_header(io.BytesIO(_with_group(group)).read)
 
 
 def test_an_element_we_do_not_know_is_skipped() -> None:

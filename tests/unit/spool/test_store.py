@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from appliance.core.errors import Fault
 from appliance.keys.generations import Recipients
-from appliance.spool import admission, files
+from appliance.spool import admission, files, landing
 from appliance.spool.age import SealDamagedError, SealForeignError, SealFormatError
 from appliance.spool.names import SpoolName
 from appliance.spool.part10 import ObjectHeader, ObjectHeaderError
@@ -223,8 +223,9 @@ def test_a_write_that_fails_leaves_nothing(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, *, full: bool
 ) -> None:
     """The error says whether the disk is full and whose turn it is; the partial object is gone."""
+    # The header of the seal is written at once.
+    monkeypatch.setattr(admission, "write_all", _raising(number, after=1, real=files.write_all))
     entry = spool.admit(a_header())
-    monkeypatch.setattr(admission, "write_all", _raising(number))
 
     with pytest.raises(SpoolWriteError) as failed:
         entry.write(DATA)
@@ -258,7 +259,7 @@ def test_a_commit_that_fails_before_the_name_leaves_nothing(
     if step == "fsync file":
         monkeypatch.setattr(os, "fsync", _raising(errno.EIO))
     elif step == "open directory":
-        monkeypatch.setattr(admission, "open_directory", _raising(errno.EMFILE))
+        monkeypatch.setattr(landing, "open_directory", _raising(errno.EMFILE))
     else:
         monkeypatch.setattr(os, "link", _raising(errno.EIO))
         monkeypatch.setattr(os, "rename", _raising(errno.EIO))
