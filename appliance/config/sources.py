@@ -8,8 +8,12 @@ Failures: none; an address that is none fits only sources without one.
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 from appliance.config.model import Site, Source
+
+# A department has some dozens of scanners, and each of their objects asks again.
+_ADDRESSES_REMEMBERED = 256
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -21,6 +25,7 @@ def find_source(site: Site, calling_title: str, address: str) -> Source | None:
     return max(fitting, key=_closeness, default=None)
 
 
+@lru_cache(maxsize=_ADDRESSES_REMEMBERED)
 def read_address(text: str) -> Address | None:
     """Return a peer's address without its zone, or None where it is none."""
     try:

@@ -25,8 +25,8 @@ from appliance.ledger.instances import Attributes
 HEAD_BYTES = 1 << 20
 # What a page or a list shows of one value (hostile-inputs.md row 49).
 VALUE_CHARACTERS = 64
-# One chunk of the seal, so that a read never opens a chunk twice.
-_READ_BYTES = 1 << 16
+# The wanted attributes of an image stand in its first few kilobytes; every further chunk of the seal would be opened for nothing.
+_READ_BYTES = 1 << 13
 
 _SPECIFIC_CHARACTER_SET = 0x00080005
 _STUDY_INSTANCE_UID = 0x0020000D
@@ -105,7 +105,10 @@ def _encodings(raw: bytes) -> tuple[str, ...]:
 
 def _text(raw: bytes, encodings: Sequence[str]) -> str:
     text = _decoded(raw.strip(b"\0 "), encodings)
-    shown = "".join(character for character in text if unicodedata.category(character) not in _UNSHOWABLE)
+    # What is printable in ASCII is what most scanners send, and is shown as it is.
+    shown = text
+    if not (text.isascii() and text.isprintable()):
+        shown = "".join(character for character in text if unicodedata.category(character) not in _UNSHOWABLE)
     return shown.strip()[:VALUE_CHARACTERS].rstrip()
 
 

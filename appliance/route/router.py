@@ -35,6 +35,8 @@ log = get_logger(__name__)
 _BATCH = 50
 # A lost hint costs this much; looking at an empty folder costs nothing.
 _TICK_S = 1.0
+# Objects that arrive one after the other are recorded together when they came within this time; nobody notices so late a delivery.
+_GATHER_S = 0.05
 # How long an object that could not be read or recorded is left alone: a disk or a person needs time, and 1,440 tries a day are enough.
 _ASIDE_S = 60.0
 
@@ -72,6 +74,7 @@ class Router:
     def run(self, stopping: threading.Event, hints: HintListener) -> None:
         """Work until `stopping` is set; the batch under way is finished."""
         while not stopping.is_set():
+            began = self._clock.now().boottime
             try:
                 taken = self.step()
             except _PASSING as error:
@@ -80,6 +83,9 @@ class Router:
                 taken = 0
             if not taken:
                 hints.wait(_TICK_S)
+            elif not self._pending:
+                # The first object after an idle moment is recorded at once; in a burst a transaction for each would be most of the cost.
+                stopping.wait(max(0.0, began + _GATHER_S - self._clock.now().boottime))
 
     def step(self) -> int:
         """Deal with the next objects of `incoming/`, at most a batch, and return how many that were; 0 when there is nothing to do now.

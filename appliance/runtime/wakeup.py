@@ -1,7 +1,7 @@
 """Hints: one-byte datagrams that wake a daemon early. Losing one costs a tick, never an image.
 
-Promises: `hint` never blocks and never fails for a listener that is absent, full or gone; `HintListener.wait` collapses any number of hints
-into one.
+Promises: `hint` and `Bell.ring` never block and never fail for a listener that is absent, full or gone; `HintListener.wait` collapses any
+number of hints into one.
 Failures: `OSError` when a listener cannot bind its socket (operator: the run directory is not writable).
 Limits: a hint says "look", not what; every loop also ticks.
 """
@@ -31,12 +31,29 @@ def short_path(directory: Path, name: str) -> Iterator[str]:
 
 def hint(run_dir: Path, daemon: str) -> None:
     """Wake `daemon` if it listens."""
-    with (
-        contextlib.suppress(*_NOBODY_THERE),
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender,
-        short_path(run_dir, f"{daemon}.hint") as path,
-    ):
-        sender.sendto(b"!", socket.MSG_DONTWAIT, path)
+    with contextlib.suppress(FileNotFoundError), contextlib.closing(Bell(run_dir, daemon)) as bell:
+        bell.ring()
+
+
+class Bell:
+    """What wakes one daemon, again and again; threads may share it."""
+
+    def __init__(self, run_dir: Path, daemon: str) -> None:
+        """Ring for `daemon`. Raises `OSError` where there is no run directory."""
+        self._directory = os.open(run_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        # As in `short_path`.
+        self._address = f"/proc/self/fd/{self._directory}/{daemon}.hint"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+
+    def ring(self) -> None:
+        """Wake the daemon if it listens."""
+        with contextlib.suppress(*_NOBODY_THERE):
+            self._socket.sendto(b"!", socket.MSG_DONTWAIT, self._address)
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._socket.close()
+        os.close(self._directory)
 
 
 class HintListener:
