@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 DATA ?= var
+FUZZ_S ?= 60
 # Debian packages that the tests use as independent peers, and the command that shows each is there.
 PEERS := dcmtk:storescu age:age strace:strace orthanc:/usr/sbin/Orthanc
 # Two workers for two cores, a file at a time: peers and daemons leave most of a core idle while they wait for each other.
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers run test check fmt lint type arch unit property integration simulation fault test-long bench man lock clean
+.PHONY: help setup peers run test check fmt lint type arch unit property integration simulation fault hostile fuzz test-long bench man lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -70,7 +71,14 @@ simulation: setup ## long outages on a virtual clock
 fault: setup peers ## kills, full disks, bad networks, lost ledgers (KILLS=60)
 	$(PYTEST) tests/fault
 
-test-long: setup peers ## the long forms: 1,000 kills, the whole outage
+hostile: setup peers ## hostile peers and inputs, row by row
+	$(PYTEST) tests/hostile
+
+fuzz: setup ## hostile bytes for every parser (FUZZ_S=60 seconds in all; FUZZ="--target prefix --seed 1")
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S) $(FUZZ)
+
+test-long: setup peers ## the long forms: 1,000 kills, the whole outage, ten minutes of fuzzing
+	$(MAKE) --no-print-directory fuzz FUZZ_S=600
 	KILLS=1000 LONG=1 $(PYTEST) --timeout=7200 tests/fault tests/simulation tests/property/test_outbox_model.py
 
 bench: PEERS := dcmtk:dcmsend orthanc:Orthanc

@@ -12,7 +12,7 @@ from pathlib import Path
 from appliance.core.identity import Uid
 from appliance.keyring import private_spool, root_key, serve_ledger, snapshots
 from appliance.runtime.clock import SystemClock
-from appliance.runtime.control import ControlServer
+from appliance.runtime.control import ControlServer, Handler
 from appliance.runtime.requests import (
     ExportReply,
     ExportRequest,
@@ -69,6 +69,7 @@ def keeper(data: Path, service: Service) -> None:
     """Do a round where one is due, and answer what needs every key until nobody has asked for a while."""
     from appliance.config.load import load_active
     from appliance.keys.rotation import rotate
+    from appliance.manage.certificates import CertificateDesk
     from appliance.manage.verification import Verification
     from appliance.retain.keeper import Keeper
 
@@ -84,7 +85,9 @@ def keeper(data: Path, service: Service) -> None:
         done = rotate(data, root)
         return RotateReply(done.before, done.generation, done.recipient)
 
-    control = ControlServer(service.run_dir, service.name, {RotateRequest: rotated, VerifyRequest: verification.page})
+    certificates = CertificateDesk(data, root, lambda: load_active(data), clock)
+    handlers: dict[type, Handler] = {RotateRequest: rotated, VerifyRequest: verification.page, **certificates.handlers()}
+    control = ControlServer(service.run_dir, service.name, handlers)
     if _is_due(kept.all(), clock.now().wall):
         Keeper(ledger, kept, spool, clock).round()
     _serve(service, control, _KEYS_IDLE_S)

@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from socket import socket
 
@@ -26,13 +26,16 @@ from appliance.config.load import ConfigInvalidError, activate, default_site, de
 from appliance.config.model import Site
 from appliance.config.site_file import SiteFile
 from appliance.core.errors import ApplianceError, Fault
-from appliance.keyring import DIGEST_VARIABLE, ledger_key, private_spool, root_key, snapshots
+from appliance.keyring import DIGEST_VARIABLE, TLS_VARIABLE, ledger_key, private_spool, root_key, snapshots
 from appliance.keys.derive import Label, derive
 from appliance.keys.generations import ensure_keys
 from appliance.keys.root import RootKey, RootKeyMissingError, create_root
+from appliance.keys.tls_identity import ensure_identity, tls_password
+from appliance.manage.certificates import names_of
 from appliance.retain.assessment import assess
 from appliance.runtime import logging
-from appliance.runtime.listening import LISTEN_VARIABLE, addresses, bind
+from appliance.runtime.clock import SystemClock
+from appliance.runtime.listening import LISTEN_VARIABLE, TLS_LISTEN_VARIABLE, addresses, bind
 from appliance.runtime.supervisor import Program, Supervisor
 from appliance.spool.files import write_atomically
 
@@ -66,18 +69,19 @@ def run_box(data: Path, *, config_file: Path | None, demo: bool, log_level: str)
         site = _site(data, config_file)
         family = _family_lock(data / "run")
         root = _prepare(data)
+        ensure_identity(data, tls_password(root), names_of(site), now=SystemClock().now().wall)
         archive = bind([(_LOOPBACK, 0)]) if demo else []
         if demo:
             site = demo_site(site, archive_port=addresses(archive)[0][1])
             # An overlay for this run only: the next start without --demo takes the last generation again.
             activate(data, site)
         listeners = bind((address.host, address.port) for address in site.listen.dicom)
-        write_atomically(data / "run" / "listening.json", json.dumps({"dicom": addresses(listeners)}).encode())
-        programs = _programs(data, site, listeners, archive, root, log_level)
+        secure = bind((address.host, address.port) for address in site.listen.dicom_tls)
+        listening = {"dicom": addresses(listeners), "dicom_tls": addresses(secure)}
+        write_atomically(data / "run" / "listening.json", json.dumps(listening).encode())
+        programs = _programs(data, site, (listeners, secure), archive, root, log_level)
         logging.configure("run", level=log_level)
-        supervisor = Supervisor(
-            programs, data / "run", inherited=(family,), on_ready=lambda: _say_ready(data, site, addresses(listeners), demo=demo)
-        )
+        supervisor = Supervisor(programs, data / "run", inherited=(family,), on_ready=lambda: _say_ready(data, site, listening, demo=demo))
         code = supervisor.run()
         (data / "run" / "listening.json").unlink(missing_ok=True)
         return code
@@ -157,12 +161,24 @@ def _prepare(data: Path) -> RootKey:
 
 
 def _programs(
-    data: Path, site: Site, listeners: Sequence[socket], archive: Sequence[socket], root: RootKey, log_level: str
+    data: Path,
+    site: Site,
+    listeners: tuple[Sequence[socket], Sequence[socket]],
+    archive: Sequence[socket],
+    root: RootKey,
+    log_level: str,
 ) -> list[Program]:
-    digest = os.memfd_create("digest-key")
-    os.write(digest, derive(root.material, Label.DIGEST))
-    receiver = _inheriting(listeners)
-    receiver_environment = {LISTEN_VARIABLE: ",".join(map(str, receiver)), DIGEST_VARIABLE: str(digest)}
+    """Return what to run; `listeners` are those for plain DICOM and those for TLS."""
+    digest = _in_memory("digest-key", derive(root.material, Label.DIGEST))
+    password = _in_memory("tls-password", tls_password(root))
+    plain, secure = (_inheriting(sockets) for sockets in listeners)
+    receiver = (*plain, *secure, digest, password)
+    receiver_environment = {
+        LISTEN_VARIABLE: ",".join(map(str, plain)),
+        TLS_LISTEN_VARIABLE: ",".join(map(str, secure)),
+        DIGEST_VARIABLE: str(digest),
+        TLS_VARIABLE: str(password),
+    }
     programs = [
         Program("router", 0, _arguments("router", data, 0, log_level)),
         Program("sender", 0, _arguments("sender", data, 0, log_level)),
@@ -173,7 +189,7 @@ def _programs(
         Program("keeper", 0, _arguments("keeper", data, 0, log_level), on_request=True, period_s=KEEPER_PERIOD_S),
     ]
     programs += [
-        Program("receiver", worker, _arguments("receiver", data, worker, log_level), (*receiver, digest), receiver_environment)
+        Program("receiver", worker, _arguments("receiver", data, worker, log_level), receiver, receiver_environment)
         for worker in range(site.listen.workers)
     ]
     if archive:
@@ -181,6 +197,13 @@ def _programs(
         environment = {LISTEN_VARIABLE: ",".join(map(str, descriptors))}
         programs.append(Program("demo-archive", 0, _arguments("demo-archive", data, 0, log_level), descriptors, environment))
     return programs
+
+
+def _in_memory(name: str, secret: bytes) -> int:
+    """Return a file that is nowhere on a disk, for daemons that must not see the key which the secret comes from."""
+    descriptor = os.memfd_create(name)
+    os.write(descriptor, secret)
+    return descriptor
 
 
 def _inheriting(sockets: Sequence[socket]) -> tuple[int, ...]:
@@ -203,8 +226,9 @@ def _arguments(name: str, data: Path, instance: int, log_level: str) -> tuple[st
     )
 
 
-def _say_ready(data: Path, site: Site, listening: Sequence[tuple[str, int]], *, demo: bool) -> None:
-    where = ", ".join(f"{host}:{port}" for host, port in listening)
+def _say_ready(data: Path, site: Site, listening: Mapping[str, Sequence[tuple[str, int]]], *, demo: bool) -> None:
+    plain = [f"{host}:{port}" for host, port in listening["dicom"]]
+    where = ", ".join([*plain, *(f"{host}:{port} (TLS)" for host, port in listening["dicom_tls"])])
     click.echo(f"READY dicom-edge {__version__} as {site.box.ae_title} at {where}, data in {data}")
     if demo:
         click.echo(f"send an image:  {Path(sys.argv[0])} --data {data} send {_sample()}")

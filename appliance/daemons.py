@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import click
 
 from appliance.core.errors import ApplianceError
-from appliance.keyring import digest_key, ledger_key, private_spool, root_key, serve_ledger, snapshots
+from appliance.keyring import digest_key, ledger_key, own_tls, private_spool, root_key, serve_ledger, snapshots
 from appliance.runtime import logging
 from appliance.runtime.clock import SystemClock
-from appliance.runtime.listening import bind, inherited
+from appliance.runtime.listening import TLS_LISTEN_VARIABLE, bind, inherited
 from appliance.runtime.service import Service
 
 if TYPE_CHECKING:
@@ -51,11 +51,12 @@ def _receiver(data: Path, service: Service) -> None:
     from appliance.keys.generations import RememberedRecipients
     from appliance.receive.acceptance import KnownAcceptance
     from appliance.receive.listener import AssociationOrigin, Listener
+    from appliance.receive.secure_door import SecureDoor
     from appliance.receive.space import StorageWatch
     from appliance.receive.store_scp import StoreSink
     from appliance.route.possible import possible_destinations
     from appliance.runtime.slots import Slots
-    from appliance.runtime.wakeup import hint
+    from appliance.runtime.wakeup import Bell
     from appliance.spool.store import Spool
 
     # Looked up anew for each association: a scanner that was just added is let in at its first try.
@@ -63,10 +64,10 @@ def _receiver(data: Path, service: Service) -> None:
     spool = Spool(data, recipients=RememberedRecipients(data), digest_key=digest_key(data))
     spool.prepare()
     storage = StorageWatch(spool.space, lambda: site().retention, clock)
-    acceptance = KnownAcceptance(service.run_dir)
+    acceptance, router = KnownAcceptance(service.run_dir), Bell(service.run_dir, "router")
 
     def sink(origin: AssociationOrigin) -> StoreSink:
-        return StoreSink(spool, origin, storage, clock, lambda: hint(service.run_dir, "router"))
+        return StoreSink(spool, origin, storage, clock, router.ring)
 
     def known(site: Site, source_name: str, called: str) -> Acceptance:
         return acceptance.for_destinations(possible_destinations(site, source_name, called))
@@ -74,6 +75,9 @@ def _receiver(data: Path, service: Service) -> None:
     sockets = inherited()
     if sockets is None:
         sockets = bind((address.host, address.port) for address in site().listen.dicom)
+    tls_sockets = inherited(TLS_LISTEN_VARIABLE)
+    if tls_sockets is None:
+        tls_sockets = bind((address.host, address.port) for address in site().listen.dicom_tls)
     listener = Listener(
         sockets,
         site,
@@ -83,6 +87,8 @@ def _receiver(data: Path, service: Service) -> None:
         stopping=service.stopping,
         known=known,
     )
+    if tls_sockets:
+        listener.also_serve(SecureDoor(tls_sockets, lambda: site().tls, own_tls(data)))
     listener.start()
     service.ready()
     _until_stopped(service)
@@ -101,7 +107,7 @@ def _router(data: Path, service: Service) -> None:
     from appliance.manage.replaying import ReplayDesk
     from appliance.route.router import Router
     from appliance.runtime.control import ControlServer
-    from appliance.runtime.wakeup import HintListener, hint
+    from appliance.runtime.wakeup import Bell, HintListener
 
     # Looked up anew each time: an object is never routed by an older configuration than the one that let it in.
     site, clock, root = ActiveSite(data).newest, SystemClock(), root_key(data)
@@ -111,10 +117,7 @@ def _router(data: Path, service: Service) -> None:
     if ledger is None:
         return
     hints = HintListener(service.run_dir, service.name)
-
-    def wake_sender() -> None:
-        hint(service.run_dir, "sender")
-
+    wake_sender = Bell(service.run_dir, "sender").ring
     router = Router(spool, ledger, site, clock, wake_sender=wake_sender)
     router.recover()
     control = ControlServer(service.run_dir, service.name, ReplayDesk(ledger, site, clock, wake_sender).handlers())
@@ -141,6 +144,7 @@ def _mend_ledger(data: Path, root: RootKey, spool: Spool, service: Service) -> N
 def _sender(data: Path, service: Service) -> None:
     from appliance.config.active import ActiveSite
     from appliance.deliver.orders import Orders
+    from appliance.deliver.outgoing_tls import OutgoingTls
     from appliance.deliver.sender import Sender
     from appliance.manage.examination import Examinations
     from appliance.manage.ordering import OrderDesk
@@ -153,11 +157,12 @@ def _sender(data: Path, service: Service) -> None:
     if ledger is None:
         return
     hints = HintListener(service.run_dir, service.name)
-    sender = Sender(spool, ledger, site, clock, service.run_dir)
+    sender, tls = Sender(spool, ledger, site, clock, service.run_dir), OutgoingTls(own_tls(data))
+    sender.secure_with(tls)
     orders = Orders(spool, ledger, clock, wake=service.wake)
     sender.recover()
     orders.recover()
-    handlers = {**Examinations(ledger, site, sender.examined).handlers(), **OrderDesk(orders, ledger, site).handlers()}
+    handlers = {**Examinations(ledger, site, sender.examined, tls).handlers(), **OrderDesk(orders, ledger, site).handlers()}
     control = ControlServer(service.run_dir, service.name, handlers)
     service.ready()
     sender.run(service.stopping, hints)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from appliance.dimse.tls import Credentials
     from appliance.keys.root import RootKey
     from appliance.ledger.database import Ledger
     from appliance.retain.snapshot import Snapshots
@@ -23,6 +24,9 @@ _CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
 # A memory file with the digest key, inherited from the supervisor, so that the receiver never reads the root key.
 DIGEST_VARIABLE = "DICOM_EDGE_DIGEST_FD"
 DIGEST_BYTES = 32
+# Likewise with what opens the box's own TLS key, and nothing else.
+TLS_VARIABLE = "DICOM_EDGE_TLS_FD"
+_TLS_BYTES = 64
 
 
 def root_key(data: Path) -> RootKey:
@@ -77,6 +81,16 @@ def private_spool(data: Path, root: RootKey) -> Spool:
     )
     spool.prepare()
     return spool
+
+
+def own_tls(data: Path) -> Credentials:
+    """Return the box's own TLS identity, with what opens its key: inherited as the digest key is, derived from the root key otherwise."""
+    from appliance.dimse.tls import Credentials
+    from appliance.keys.tls_identity import identity_path, tls_password
+
+    inherited_file = os.environ.get(TLS_VARIABLE)
+    password = os.pread(int(inherited_file), _TLS_BYTES, 0) if inherited_file is not None else tls_password(root_key(data))
+    return Credentials(identity_path(data), password=password)
 
 
 def digest_key(data: Path) -> bytes:

@@ -35,6 +35,7 @@ VERBS = {
     "spool": "spool",
     "status": "ask",
     "studies": "ask",
+    "tls": "tls",
 }
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from appliance.config.addresses import ListenAddress, network_text
 from appliance.config.model import Destination, Site
 from appliance.config.problem import Problem, nearest, printable, quoted
+from appliance.config.tls_consistency import tls_inconsistencies
 
 _LOOPBACK_NAMES = ("127.0.0.1", "::1", "localhost")
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 (compared, not bound)
@@ -29,6 +30,7 @@ def inconsistencies(site: Site) -> tuple[Problem, ...]:
         *_sources(site),
         *_destinations(site),
         *_routes(site),
+        *tls_inconsistencies(site),
     )
 
 
@@ -73,9 +75,7 @@ def _empty_restrictions(site: Site) -> Iterator[Problem]:
 def _listeners(site: Site) -> Iterator[Problem]:
     """Find addresses taken twice, and say what this version does not listen on yet; defaults of such keys collide with nothing."""
     places: list[tuple[str, ListenAddress]] = [(f"listen.dicom[{index}]", address) for index, address in enumerate(site.listen.dicom)]
-    if "dicom_tls" in site.listen.model_fields_set:
-        places += [(f"listen.dicom_tls[{index}]", address) for index, address in enumerate(site.listen.dicom_tls)]
-        yield Problem("listen.dicom_tls", "is not in this version yet: no TLS port is opened", "Keep it for later, or remove it.", "notice")
+    places += [(f"listen.dicom_tls[{index}]", address) for index, address in enumerate(site.listen.dicom_tls)]
     if "web" in site.listen.model_fields_set:
         places.append(("listen.web", site.listen.web))
         yield Problem("listen.web", "is not in this version yet: no web page is served", "Keep it for later, or remove it.", "notice")
@@ -165,7 +165,7 @@ def _destinations(site: Site) -> Iterator[Problem]:
 
 def _is_the_box(destination: Destination, site: Site) -> bool:
     """Say whether a destination is one of the box's own listeners, as far as the file can tell."""
-    for listener in site.listen.dicom:
+    for listener in (*site.listen.dicom, *site.listen.dicom_tls):
         if listener.port == destination.port and (
             destination.host == listener.host
             or (destination.host in _LOOPBACK_NAMES and listener.host in (*_EVERY_ADDRESS, *_LOOPBACK_NAMES))

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, model_validator
 
 from appliance.config.addresses import BoxName, Host, Listen, ListenAddress, PeerNetwork, Port
+from appliance.config.certificates import PeerCertificate, PemFile
 from appliance.config.names import Calling, Modality, Name, NotYet, SopClass, SourceTitle, Timezone, Title, choose
 from appliance.config.problem import refusal
 from appliance.config.quantities import BackOff, Duration, DurationOrZero, Seconds, Share, SiteRule, Size, WholeNumber
@@ -63,16 +64,40 @@ class Listeners(Section):
     """Where the box listens, and with how many receiver processes."""
 
     dicom: tuple[Listen, ...] = (ListenAddress("0.0.0.0", 11112),)  # noqa: S104 (a scanner comes from outside)
-    dicom_tls: tuple[Listen, ...] = (ListenAddress("0.0.0.0", 2762),)  # noqa: S104
+    dicom_tls: tuple[Listen, ...] = ()
     web: Listen = ListenAddress("0.0.0.0", 8443)  # noqa: S104
     workers: Annotated[int, PlainValidator(WholeNumber(1, _MOST_WORKERS))] = 2
 
     @model_validator(mode="after")
     def _needs_a_listener(self) -> Self:
         """Refuse a box that no scanner can reach."""
-        if not self.dicom:
+        if not self.dicom and not self.dicom_tls:
             raise refusal(
                 "names no address, so no scanner could reach the box", 'Write at least one, for example ["0.0.0.0:11112"].', key="dicom"
+            )
+        return self
+
+
+class Tls(Section):
+    """How the box speaks TLS, on both sides: its own certificate (not set: the one it made), and whom it trusts."""
+
+    profile: Annotated[Literal["bcp195", "modified"], _one_of("bcp195", "modified")] = "bcp195"
+    certificate: PemFile | None = None
+    key: PemFile | None = None
+    authorities: tuple[PemFile, ...] = ()
+    client_certificates: Annotated[Literal["off", "required"], _one_of("off", "required")] = "off"
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> Self:
+        """Refuse one half of an identity, and a demand that nothing could meet."""
+        if (self.certificate is None) != (self.key is None):
+            missing, present = ("key", "certificate") if self.key is None else ("certificate", "key")
+            raise refusal(f"is missing, and {present} is set", f"Name both files, or neither: remove {present}.", key=missing)
+        if self.client_certificates == "required" and not self.authorities:
+            raise refusal(
+                "is needed to check the certificates that are required",
+                'Name the file of the authority that signs the scanners\' certificates: authorities = ["/…/ca.pem"].',
+                key="authorities",
             )
         return self
 
@@ -114,6 +139,7 @@ class Source(Section):
     name: Name
     ae_title: SourceTitle
     address: PeerNetwork | None = None
+    certificate: PeerCertificate | None = None
     modality: Modality | None = None
     accept: Annotated[Literal["choose", "strict", "all"], _one_of("choose", "strict", "all")] = "choose"
     commitment: Annotated[Literal["archive", "local", "off"], _one_of("archive", "local", "off")] = "archive"
@@ -149,7 +175,8 @@ class Destination(Section):
     host: Host
     port: Port = 104
     calling_ae: Calling = "source"
-    tls: Annotated[Literal["off"], _one_of("off", not_yet=("on", "mutual"))] = "off"
+    tls: Annotated[Literal["off", "on", "mutual"], _one_of("off", "on", "mutual")] = "off"
+    certificate: PeerCertificate | None = None
     proof: Annotated[Literal["commitment", "query", "delivered"], _one_of("commitment", "query", "delivered")] = "commitment"
     also_calls_from: tuple[AlsoCallsFrom, ...] = ()
     lanes: Annotated[int, PlainValidator(WholeNumber(1, _MOST_LANES))] = 4
@@ -243,6 +270,7 @@ class Site(Section):
     box: Box = Box()
     local_ae: tuple[LocalAE, ...] = ()
     listen: Listeners = Listeners()
+    tls: Tls = Tls()
     admission: Admission = Admission()
     sources: tuple[Source, ...] = Field(default=(), validation_alias="source", serialization_alias="source")
     destinations: tuple[Destination, ...] = Field(default=(), validation_alias="destination", serialization_alias="destination")

@@ -23,6 +23,7 @@ AE_TITLE_LENGTH = 16
 UID_LENGTH = 64
 
 _UID_CHARACTERS = re.compile(r"[0-9.]+")
+_LEADING_ZERO = re.compile(r"(?:^|\.)0[0-9]")
 
 
 class AETitleInvalidError(ApplianceError):
@@ -103,3 +104,8 @@ def uid_fault(text: str) -> str | None:
     if text.startswith(".") or text.endswith(".") or ".." in text:
         return "an empty component"
     return None
+
+
+def has_leading_zero(uid: str) -> bool:
+    """Say whether a component of a UID begins with a zero that is not all of it: PS3.5 9.1 forbids it, and we take it all the same."""
+    return _LEADING_ZERO.search(uid) is not None

@@ -36,6 +36,8 @@ from appliance.dimse.association import (
     tcp_hello,
 )
 from appliance.dimse.contexts import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, VERIFICATION
+from appliance.dimse.reach import tls_hello
+from appliance.dimse.tls import TlsRequest
 
 # What is asked for where nothing is in use yet: CT, MR, CR, US and secondary capture (PS3.6 annex A), uncompressed.
 _USUAL_CLASSES = (
@@ -61,6 +63,8 @@ class Phase(StrEnum):
 
     NAME = "name"
     TCP = "tcp"
+    TLS = "tls"
+    """Only where the destination is called over TLS."""
     ASSOCIATION = "association"
     CONTEXTS = "contexts"
     ECHO = "echo"
@@ -137,10 +141,18 @@ class Senses:
     monotonic: Callable[[], float] = time.monotonic
 
 
-def examine(destination: Destination, in_use: InUse, *, box: AETitle, settings: Delivery, senses: Senses | None = None) -> Diagnosis:
-    """Examine the way to a destination. Takes as long as the peer does: call it from a thread that may wait."""
+def examine(
+    destination: Destination,
+    in_use: InUse,
+    *,
+    box: AETitle,
+    settings: Delivery,
+    senses: Senses | None = None,
+    tls: TlsRequest | None = None,
+) -> Diagnosis:
+    """Examine the way to a destination, over TLS as `tls` says. Takes as long as the peer does: call it from a thread that may wait."""
     senses = senses or Senses()
-    visit = _Visit(destination, in_use, box, settings, senses)
+    visit = _Visit(destination, in_use, box, settings, senses, tls)
     steps: list[Step] = []
     try:
         for phase, look in visit.phases():
@@ -164,12 +176,15 @@ def examine(destination: Destination, in_use: InUse, *, box: AETitle, settings: 
 class _Visit:
     """One examination; each phase returns whether it went well, and what to say."""
 
-    def __init__(self, destination: Destination, in_use: InUse, box: AETitle, settings: Delivery, senses: Senses) -> None:
+    def __init__(
+        self, destination: Destination, in_use: InUse, box: AETitle, settings: Delivery, senses: Senses, tls: TlsRequest | None
+    ) -> None:
         self._destination = destination
         self._in_use = in_use
         self._box = box
         self._settings = settings
         self._senses = senses
+        self._tls_request = tls
         self._titles = in_use.titles[:_MOST_TITLES] or (box,)
         self._own_address = ""
         self._association: OutgoingAssociation | None = None
@@ -180,6 +195,7 @@ class _Visit:
         return (
             (Phase.NAME, self._name),
             (Phase.TCP, self._tcp),
+            *(((Phase.TLS, self._tls),) if self._tls_request is not None else ()),
             (Phase.ASSOCIATION, self._associations),
             (Phase.CONTEXTS, self._contexts),
             (Phase.ECHO, self._echo),
@@ -209,6 +225,16 @@ class _Visit:
         except PeerUnreachableError as error:
             return False, remedies.for_unreachable(error, call)
         return True, Remark(f"{call.where} takes the connection")
+
+    def _tls(self) -> tuple[bool, Remark]:
+        """Shake hands, and wait a moment for what a peer says about our certificate only afterwards."""
+        call = self._call(self._titles[0])
+        assert self._tls_request is not None  # noqa: S101 (else this is no phase)
+        try:
+            secured = tls_hello(call.host, call.port, self._settings.connect, self._tls_request)
+        except PeerUnreachableError as error:
+            return False, remedies.for_unreachable(error, call)
+        return True, remedies.for_tls(secured)
 
     def _associations(self) -> tuple[bool, Remark]:
         """Call under every title in use; an unknown one does not keep the others from being tried."""
@@ -289,6 +315,7 @@ class _Visit:
                 connect_s=settings.connect,
                 associate_s=settings.associate,
                 progress_s=settings.progress,
+                tls=self._tls_request,
             )
         )
 

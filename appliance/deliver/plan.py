@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from appliance.config.model import Delivery, Destination
+from appliance.config.model import Delivery, Destination, Tls
 from appliance.core.identity import AETitle, AETitleInvalidError
 from appliance.deliver.destination import Pacing
 from appliance.deliver.settlement import Waits
@@ -33,11 +33,13 @@ class Terms:
     destination: Destination
     delivery: Delivery
     box: AETitle
+    tls: Tls = field(default_factory=Tls)
 
     @property
     def text(self) -> str:
         """The terms as one text: equal texts are equal terms, down to the spelling of titles, which is what peers see."""
-        return f"{self.destination.model_dump_json()}\n{self.delivery.model_dump_json()}\n{self.box.text}"
+        text = f"{self.destination.model_dump_json()}\n{self.delivery.model_dump_json()}\n{self.box.text}"
+        return text if self.destination.tls == "off" else f"{text}\n{self.tls.model_dump_json()}"
 
     @property
     def mark(self) -> str:

@@ -17,6 +17,7 @@ from appliance.deliver.transport import Context
 from appliance.dimse.contexts import UNCOMPRESSED, named
 from appliance.dimse.conversion import convertible
 from appliance.dimse.failures import PeerUnreachableError, Unreachable
+from appliance.dimse.tls import Secured
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,41 @@ def for_unresolved(host: str) -> Remark:
     )
 
 
+def for_tls(secured: Secured) -> Remark:
+    """Return what to say about a handshake that went well."""
+    shown = secured.certificate
+    of = "" if shown is None else f"; its certificate is {shown.subject}, sha256:{shown.sha256}"
+    return Remark(f"{secured.version} with {secured.cipher}{of}")
+
+
+_TLS_ADVICE: Mapping[Unreachable, str] = {
+    Unreachable.TIMEOUT: "Does the archive speak TLS at this port? Some archives have another port for it, often 2762.",
+    Unreachable.CLOSED: "Does the archive speak TLS at this port? If so, its log says what it did not like.",
+    Unreachable.NOT_TLS: 'This is no port for DICOM over TLS: use the archive\'s TLS port, or set tls = "off".',
+    Unreachable.UNTRUSTED: "Name the file of the authority that signed the archive's certificate in tls.authorities, or give the "
+    "certificate's fingerprint as the destination's certificate, once the archive's administrator has confirmed it.",
+    Unreachable.WRONG_NAME: "Set the destination's certificate to the name that stands in the archive's certificate, once its "
+    "administrator has confirmed it; else have the archive's certificate made for this host.",
+    Unreachable.WRONG_CERTIFICATE: "Ask the archive's administrator whether its certificate was renewed. If so, set the destination's "
+    "certificate to the new fingerprint; if not, something else answers at this address.",
+    Unreachable.EXPIRED: "The archive needs a new certificate. Is this box's clock right?",
+    Unreachable.NOT_YET_VALID: "Is this box's clock right? Else the archive's certificate was made for later.",
+    Unreachable.CLIENT_CERTIFICATE: 'Set tls = "mutual" if it is not, and give the archive this box\'s certificate '
+    "(`dicom-edge tls show --pem`) or that of the authority which signed it.",
+    Unreachable.NO_AGREEMENT: "TLS 1.2 with AEAD ciphers is the least: is the archive older than that? Or it demands a certificate: "
+    'then set tls = "mutual".',
+    Unreachable.OWN_CERTIFICATE: "`dicom-edge config check` says what is wrong with the files of [tls].",
+}
+
+
 def for_unreachable(error: PeerUnreachableError, call: Call) -> Remark:
     """Return what to say about an archive that cannot be reached, or does not answer."""
     where, port = call.where, call.port
     match error.phase, error.kind:
         case "name", _:
             return for_unresolved(call.host)
+        case "tls", kind:
+            return Remark(str(error), _TLS_ADVICE.get(kind, _ASK_ITS_LOG))
         case "associate", Unreachable.TIMEOUT:
             return Remark(
                 f"{where} takes the connection and does not answer",

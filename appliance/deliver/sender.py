@@ -20,6 +20,7 @@ from appliance.config.model import Destination, Site
 from appliance.deliver.dispatch import Dispatch
 from appliance.deliver.doctor import Diagnosis
 from appliance.deliver.outbox import Outbox
+from appliance.deliver.outgoing_tls import OutgoingTls
 from appliance.deliver.plan import Surroundings, Terms, plan_for
 from appliance.deliver.publication import AcceptancePublication
 from appliance.deliver.recorder import Recorder
@@ -79,12 +80,17 @@ class Sender:
         self._rng = rng or random.Random()  # noqa: S311 (jitter, no secret)
         self._run_id = run_id or uuid.uuid4().hex
         self._transports = transports
+        self._tls = OutgoingTls()
         self._publication = AcceptancePublication(run_dir)
         self._run: SenderRun | None = None
         self._roster: Roster | None = None
         self._followed: Site | None = None
         self._is_published = False
         self._removed_due: Due | None = None
+
+    def secure_with(self, tls: OutgoingTls) -> None:
+        """Call destinations over TLS as `tls` says; to be said before `run`. Without it the box has no certificate to show."""
+        self._tls = tls
 
     def recover(self) -> None:
         """Take this run's lock and queue again what dead runs had claimed. `run` does it where nobody did."""
@@ -175,6 +181,7 @@ class Sender:
             progress_s=settings.progress,
             response_s=settings.response,
             hello_s=settings.probe,
+            tls=self._tls.request(destination, terms.tls),
         )
         return DicomTransport(peer, self._spool.open)
 

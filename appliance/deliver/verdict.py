@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from appliance.core.identity import Uid
 from appliance.deliver.site_state import Lanes, SiteState
+from appliance.deliver.unreachable import NOT_ANSWERED, NOT_TRUSTED, UNREACHABLE
 from appliance.ledger.vocabulary import HoldClass
 
 
@@ -311,32 +312,17 @@ def judge_break(kind: Break, *, after_first_pdv: bool, association_proved: bool)
     return Verdict(Whose.SITE, "association_useless", text, site_state=SiteState.THROTTLED, lanes=Lanes.ONE, ends_association=True)
 
 
-_UNREACHABLE: Mapping[tuple[str, str], str] = MappingProxyType(
-    {
-        ("name", "name"): "its host name is not known",
-        ("connect", "refused"): "nothing listens at its address and port (connection refused)",
-        ("connect", "timeout"): "its address does not answer",
-        ("connect", "unreachable"): "there is no route to its address",
-        ("connect", "closed"): "it closes the connection at once",
-        ("tls", "timeout"): "it does not finish the TLS handshake",
-    }
-)
-_NOT_ANSWERED: Mapping[str, str] = MappingProxyType(
-    {
-        "timeout": "the destination takes the connection but does not answer the association request",
-        "closed": "the destination closes the connection instead of answering the association request",
-    }
-)
-
-
 def judge_unreachable(phase: str, kind: str) -> Verdict:
-    """Return the verdict on a destination that could not be reached (semantics.md 1.3): dead, each way with its own words.
+    """Return the verdict on a destination that could not be reached (semantics.md 1.3): dead, or not to be trusted, each in its own words.
 
     Who leaves the request of an association for storage unanswered may answer that of one for C-ECHO all the same.
     """
-    if phase == "associate" and kind in _NOT_ANSWERED:
-        return replace(_dead(f"unreachable_{phase}_{kind}", _NOT_ANSWERED[kind]), outlives_echo=True)
-    words = _UNREACHABLE.get((phase, kind), f"it cannot be reached ({phase}: {kind})")
+    if phase == "tls" and kind in NOT_TRUSTED:
+        # A setting, on one side or the other: nothing was sent, and a knock every few seconds would not change it (row 81).
+        return _refusing(f"tls_{kind}", NOT_TRUSTED[kind])
+    if phase == "associate" and kind in NOT_ANSWERED:
+        return replace(_dead(f"unreachable_{phase}_{kind}", NOT_ANSWERED[kind]), outlives_echo=True)
+    words = UNREACHABLE.get((phase, kind), f"it cannot be reached ({phase}: {kind})")
     return _dead(f"unreachable_{phase}_{kind}", f"the destination is not there: {words}")
 
 

@@ -33,9 +33,11 @@ from appliance.dimse.failures import (
 )
 from appliance.dimse.messages import Message, MessageReader, data_set_pdus
 from appliance.dimse.pdu import AbortSource, Pdu, PduInvalidError, PduType
-from appliance.dimse.reach import connect, tcp_hello
+from appliance.dimse.reach import open_connection, refusal, tcp_hello
 from appliance.dimse.responses import ResponseReader, StoreResponse, read_store_response
 from appliance.dimse.stream import OutgoingSource
+from appliance.dimse.tls import TlsRequest
+from appliance.dimse.tls_failures import about_late_alert
 from appliance.dimse.upper_layer import Connection, ConnectionLostError, PeerSilentError
 
 __all__ = [
@@ -61,7 +63,7 @@ _UNIT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class AssociationRequest:
-    """What to ask for: `contexts` pairs an abstract syntax with transfer syntaxes, at most 128; times in seconds."""
+    """What to ask for: `contexts` pairs an abstract syntax with transfer syntaxes, at most 128; times in seconds; `tls` None is plain."""
 
     host: str
     port: int
@@ -72,13 +74,14 @@ class AssociationRequest:
     associate_s: float
     progress_s: float
     max_pdu: int = pdu.OFFERED_LENGTH
+    tls: TlsRequest | None = None
 
 
 def associate(request: AssociationRequest) -> OutgoingAssociation:
     """Return an open association. Raises `PeerUnreachableError`, `AssociationRejectedError`, `AssociationAbortedError`."""
     if not 1 <= len(request.contexts) <= acse.MAX_CONTEXTS:
         raise ValueError("an association carries 1 to 128 contexts")
-    connection = Connection(connect(request.host, request.port, request.connect_s), progress_s=request.progress_s)
+    connection = open_connection(request.host, request.port, request.connect_s, request.progress_s, request.tls)
     try:
         answer = _ask(connection, request)
         granted = read_grants(request.contexts, answer.contexts)
@@ -104,6 +107,8 @@ def _ask(connection: Connection, request: AssociationRequest) -> AssociateAccept
         message = f"{where} accepts the connection and does not answer"
         raise PeerUnreachableError(message, phase="associate", kind=Unreachable.TIMEOUT) from error
     except ConnectionLostError as error:
+        if (refused := about_late_alert(error.__cause__)) is not None:
+            raise refusal(where, refused) from error
         message = f"{where} closed the connection instead of answering"
         raise PeerUnreachableError(message, phase="associate", kind=Unreachable.CLOSED) from error
     match unit.type:

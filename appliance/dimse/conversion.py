@@ -87,7 +87,12 @@ class ConvertedSource:
 
     def _advance(self) -> bool:
         """Make more ready, and say whether there was more."""
-        piece = next(self._pieces, None)
+        try:
+            piece = next(self._pieces, None)
+        except BaseException:
+            # What is ready belongs to a data set that is none: no later call gives it out.
+            self._ready.clear()
+            raise
         if piece is not None:
             self._ready += piece
         elif not self._conversion.is_whole:

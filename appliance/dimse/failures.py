@@ -22,6 +22,16 @@ class Unreachable(StrEnum):
     UNREACHABLE = "unreachable"
     NAME = "name"
     CLOSED = "closed"
+    # Of the TLS handshake alone.
+    NOT_TLS = "not_tls"
+    UNTRUSTED = "untrusted"
+    WRONG_NAME = "wrong_name"
+    WRONG_CERTIFICATE = "wrong_certificate"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    CLIENT_CERTIFICATE = "client_certificate"
+    NO_AGREEMENT = "no_agreement"
+    OWN_CERTIFICATE = "own_certificate"
 
 
 class PeerUnreachableError(ApplianceError):
@@ -29,7 +39,7 @@ class PeerUnreachableError(ApplianceError):
 
     fault = Fault.PEER
 
-    def __init__(self, message: str, *, phase: Literal["name", "connect", "associate"], kind: Unreachable) -> None:
+    def __init__(self, message: str, *, phase: Literal["name", "connect", "tls", "associate"], kind: Unreachable) -> None:
         """Keep phase and kind."""
         super().__init__(message)
         self.phase = phase

@@ -24,8 +24,12 @@ FRAGMENT_HEAD_BYTES = 6
 OFFERED_LENGTH = 131072
 # Scanners add their heads to the maximum or ignore it (hostile-inputs.md row 10); beyond this it is not a mistake any more.
 TOLERATED_LENGTH = 1 << 20
-# 128 contexts of ten transfer syntaxes are 38 KiB; before a title is known nobody may make us keep more (hostile-inputs.md N2).
+# What a peer's answer to our request, and a request while many strangers are at the door, may be: 128 contexts of ten transfer syntaxes
+# are 38 KiB; before a title is known nobody may make us keep much (hostile-inputs.md N2).
 UNADMITTED_LENGTH = 1 << 16
+# What a request may be while few are at the door: 128 contexts of 50 transfer syntaxes are 167 KiB, with UIDs of 64 characters 430 KiB
+# (hostile-inputs.md row 15).
+LONGEST_REQUEST = 1 << 19
 # A peer that takes less than this cannot be answered in one piece, and below 7 not at all (hostile-inputs.md row 11).
 SMALLEST_LENGTH = 128
 

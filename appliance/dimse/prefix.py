@@ -1,7 +1,8 @@
 """The bounded attribute reader: finds a few top-level elements in the first bytes of a data set, whatever a peer sends. Pure.
 
 It is fed as bytes arrive and walks element by element, on a stack of its own: no recursion, no allocation from a length, at most
-`max_bytes` looked at. It never decodes a value. An encoding that the transfer syntax does not announce is `failed`; it is not guessed.
+`max_bytes` and `max_elements` looked at. It never decodes a value. An encoding that the transfer syntax does not announce is `failed`; it
+is not guessed.
 
 Promises: `feed` never raises and returns in time proportional to the bytes looked at; what it keeps is bounded by the wanted tags times
 `max_value`. How the data set is cut into pieces changes nothing. The first occurrence of a tag counts.
@@ -12,6 +13,7 @@ Standard: PS3.5 7.1 (elements), 7.5 (sequences), annex A (transfer syntaxes).
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
 from dataclasses import dataclass
@@ -21,6 +23,9 @@ from typing import Literal
 from appliance.core.identity import Uid
 
 State = Literal["reading", "complete", "failed", "exhausted"]
+
+# Real data sets have 30 bytes an element or more, so a megabyte of one stays below this; a megabyte of empty ones would take a second.
+MAX_ELEMENTS = 1 << 15
 
 _DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 # Implicit little endian, its Papyrus 3 name, and GE's private syntax (implicit little endian, big endian pixels).
@@ -81,20 +86,26 @@ class ElementWalk:
         max_bytes: int = 65536,
         max_value: int = 1024,
         max_depth: int = 64,
+        max_elements: int = MAX_ELEMENTS,
         stop_after: int | None = None,
     ) -> None:
-        """Look for `wanted` tags until all are found, a top-level tag above `stop_after` is met, or `max_bytes` were looked at."""
+        """Look for `wanted` tags until all are found, a top-level tag above `stop_after` is met, or a limit is reached.
+
+        The limits: `max_bytes` looked at, `max_elements` stepped over (items and delimiters counted), `max_depth` sequences and items open.
+        """
         self.state: State = "reading" if wanted else "complete"
         self.values: dict[int, bytes] = {}
         self.problem = ""
         self._wanted = wanted
         self._left = max_bytes
+        self._elements_left = max_elements
         self._max_value = max_value
         self._max_depth = max_depth
         self._stop_after = stop_after
         self._implicit = transfer_syntax in _IMPLICIT
         self._order = ">" if transfer_syntax in _BIG_ENDIAN else "<"
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS) if transfer_syntax in _DEFLATED else None
+        self._is_broken = False
         self._head = bytearray()
         self._head_bytes = _SHORTEST_HEAD
         self._skip = 0
@@ -106,18 +117,32 @@ class ElementWalk:
         if self.state != "reading":
             return
         if self._inflater is not None:
-            try:
-                # One byte more than may be looked at, so that reaching the limit is noticed.
-                data = self._inflater.decompress(data, self._left + 1)
-            except zlib.error:
-                self._fail("the deflated data cannot be inflated")
-                return
+            data = self._inflated(memoryview(data))
         view = memoryview(data)
         limited = view[: self._left]
         self._left -= len(limited)
         self._walk(limited)
         if self.state == "reading" and len(view) > len(limited):
             self.state = "exhausted"
+        elif self.state == "reading" and self._is_broken:
+            self._fail("the deflated data cannot be inflated")
+
+    def _inflated(self, data: memoryview) -> bytes:
+        """Return what comes out of the next deflated bytes, one byte more than may be looked at, so that reaching the limit is noticed."""
+        assert self._inflater is not None  # noqa: S101 (asked by the only caller; for the type checker)
+        before = self._inflater.copy()
+        try:
+            return self._inflater.decompress(data, self._left + 1)
+        except zlib.error:
+            self._is_broken = True
+        # zlib keeps back what it had before the fault; byte by byte it comes out, whichever piece of the data set the fault is in.
+        out = bytearray()
+        with contextlib.suppress(zlib.error):
+            for at in range(len(data)):
+                if len(out) > self._left:
+                    break
+                out += before.decompress(data[at : at + 1], self._left + 1 - len(out))
+        return bytes(out)
 
     def _walk(self, view: memoryview) -> None:
         at = 0
@@ -169,6 +194,10 @@ class ElementWalk:
             parsed = _Head(tag, vr, struct.unpack_from(self._order + "L", head, 8)[0])
         self._head.clear()
         self._head_bytes = _SHORTEST_HEAD
+        self._elements_left -= 1
+        if self._elements_left < 0:
+            self.state = "exhausted"
+            return
         self._enter(parsed)
 
     def _in_implicit(self) -> bool:

@@ -26,6 +26,7 @@ from appliance.dimse.failures import Broken, TransferBrokenError
 from appliance.dimse.messages import Message, MessageReader
 from appliance.dimse.prefix import ElementWalk
 from appliance.dimse.statuses import Category
+from appliance.dimse.tls import TlsRequest
 
 # PS3.4 table C.6.2.3-1.
 STUDY_ROOT_FIND: Final = Uid("1.2.840.10008.5.1.4.1.2.2.1")
@@ -70,7 +71,10 @@ class QueryTooLargeError(ApplianceError):
 
 @dataclass(frozen=True, slots=True)
 class QueryPeer:
-    """Whom to ask, and how long it may take: `response_s` until the next match comes, `query_s` for all matches of a query."""
+    """Whom to ask, and how long it may take: `response_s` until the next match comes, `query_s` for all matches of a query.
+
+    `tls` None is plain.
+    """
 
     host: str
     port: int
@@ -81,6 +85,7 @@ class QueryPeer:
     progress_s: float
     response_s: float = 60.0
     query_s: float = 600.0
+    tls: TlsRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,7 @@ class ImageQueries:
             connect_s=peer.connect_s,
             associate_s=peer.associate_s,
             progress_s=peer.progress_s,
+            tls=peer.tls,
         )
         self._association: OutgoingAssociation = associate(request)
         granted = next(((syntax, number) for (_, syntax), number in self._association.accepted.items()), None)

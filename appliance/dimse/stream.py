@@ -8,7 +8,8 @@ read it from the network, so a slow disk slows the sender down and nothing queue
 Promises: a sink that got `begin` gets exactly one of `commit` and `abort`, also when the association ends in mid-message; every request
 with a message id gets exactly one answer; after a failed C-STORE the association goes on, its remaining bytes are thrown away.
 Failures: `PduInvalidError` (peer) for messages that break the protocol, and for peers that go on sending what was refused.
-Limits: C-STORE and C-ECHO are served; other requests are answered 0211 (their data sets thrown away).
+Limits: C-STORE is served in contexts for storage, C-ECHO in those for verification; every other request is answered 0211 (its data set
+thrown away).
 Standard: PS3.7 6.3 and 9, PS3.8 annex E.
 """
 
@@ -125,11 +126,16 @@ class StreamingProvider:
         contexts: Mapping[int, AcceptedContext],
         new_sink: Callable[[], IncomingSink],
         respond: Callable[[int, bytes], None],
+        pause: Callable[[], None] = lambda: None,
     ) -> None:
-        """Serve `contexts`, giving each C-STORE a sink of its own; `respond` sends a command set in a context."""
+        """Serve `contexts`, giving each C-STORE a sink of its own; `respond` sends a command set in a context.
+
+        `pause` is called for each message that stored nothing, before it is answered: it may let the peer wait.
+        """
         self._contexts = contexts
         self._new_sink = new_sink
         self._respond = respond
+        self._pause = pause
         self._command = bytearray()
         self._command_context: int | None = None
         self._message: _Message | None = None
@@ -182,10 +188,11 @@ class StreamingProvider:
             raise PduInvalidError("a response that nobody asked for")
         if field == commands.C_CANCEL_RQ and not command.has_data_set:
             # PS3.7 9.3.2.3: cancelling what is over has no effect and no answer.
+            self._pause()
             return
         if command.number(commands.MESSAGE_ID) is None:
             raise PduInvalidError("a request without a message id")
-        if field == commands.C_STORE_RQ:
+        if field == commands.C_STORE_RQ and message.context.abstract_syntax != VERIFICATION:
             self._begin_store(message)
         elif field == commands.C_ECHO_RQ and message.context.abstract_syntax == VERIFICATION:
             message.answer = Answer(statuses.SUCCESS)
@@ -199,6 +206,7 @@ class StreamingProvider:
 
     def _begin_store(self, message: _Message) -> None:
         if not message.command.has_data_set:
+            log.warning("dimse.data_set_missing", abstract_syntax=message.context.abstract_syntax)
             message.answer = Answer(statuses.CANNOT_UNDERSTAND, "the request has no data set")
             return
         command = _store_command(message.command)
@@ -231,6 +239,8 @@ class StreamingProvider:
                 message.answer = message.sink.commit()
             except Exception as error:  # noqa: BLE001 # boundary: as in `_begin_store`
                 self._refuse(message, error)
+        if message.sink is None:
+            self._pause()
         assert message.answer is not None  # noqa: S101 (each branch above set one; for the type checker)
         self._respond(message.context.context_id, _response(message.command, message.answer))
 

@@ -13,6 +13,7 @@ Standard: PS3.8 9.2 (the state machine is the order of calls here: see `acceptor
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import select
 import socket
@@ -21,7 +22,7 @@ import termios
 import time
 
 from appliance.core.errors import ApplianceError, Fault
-from appliance.dimse.pdu import HEAD_BYTES, AbortReason, AbortSource, Pdu, PduInvalidError, PduType, abort_pdu
+from appliance.dimse.pdu import HEAD_BYTES, OFFERED_LENGTH, AbortReason, AbortSource, Pdu, PduInvalidError, PduType, abort_pdu
 
 # A cable that is pulled is noticed within a minute, idle or not (hostile-inputs.md row 6).
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
@@ -29,6 +30,9 @@ _USER_TIMEOUT_MS = 60_000
 
 # How often the kernel is asked whether the peer takes what we sent; an answer of the peer ends the wait at once.
 _TAKEN_POLL_MS = 50
+
+# What is made ready for bytes of somebody who has not been admitted: nearly every request is shorter.
+_AHEAD_BYTES = 65536
 
 # How long we let the peer close first after our last word: closing with unread bytes would make the kernel destroy that word.
 LINGER_S = 2.0
@@ -49,9 +53,14 @@ class ConnectionLostError(ApplianceError):
 
 
 class PeerSilentError(ApplianceError):
-    """No byte moved within the deadline."""
+    """No byte moved within the deadline. `within_unit` says that it happened in the middle of a unit."""
 
     fault = Fault.PEER
+
+    def __init__(self, message: str, *, within_unit: bool = False) -> None:
+        """Say where it happened."""
+        super().__init__(message)
+        self.within_unit = within_unit
 
 
 class Connection:
@@ -62,11 +71,12 @@ class Connection:
         self._socket = sock
         self._progress_s = progress_s
         self._timeout_s = -1.0
+        self._buffer: memoryview | None = None
         self.opening = b""
         prepare(sock)
 
     def read(self, *, limit: int, first_byte_s: float, deadline: float | None = None) -> Pdu:
-        """Return the next unit, waiting `first_byte_s` for its beginning.
+        """Return the next unit, waiting `first_byte_s` for its beginning; it is the caller's until the next call.
 
         With a `deadline` (monotonic clock) everything must be over by then, however slowly bytes drip. A unit longer than `limit` and an
         unknown type are refused at the head. Raises `ConnectionLostError`, `PeerSilentError`, `PduInvalidError`.
@@ -85,9 +95,27 @@ class Connection:
             raise PduInvalidError("an unknown type of unit", AbortReason.UNRECOGNISED_PDU) from None
         if length > limit:
             raise PduInvalidError(f"a unit of {length} bytes, more than the {limit} that are taken here")
-        body = bytearray(length)
-        self._fill(memoryview(body), self._progress_s, deadline, begun=True)
-        return Pdu(known, memoryview(body))
+        return Pdu(known, self._body(length) if deadline is None else self._guarded_body(length, deadline))
+
+    def _body(self, length: int) -> memoryview:
+        """Return the rest of a unit in the buffer of this connection, which is made once: new memory would cost as much as sealing."""
+        if length > OFFERED_LENGTH:
+            view = memoryview(bytearray(length))
+        else:
+            if self._buffer is None:
+                self._buffer = memoryview(bytearray(OFFERED_LENGTH))
+            view = self._buffer[:length]
+        self._fill(view, self._progress_s, None, begun=True)
+        return view
+
+    def _guarded_body(self, length: int, deadline: float) -> memoryview:
+        """Return the rest of a unit; before anybody is known, memory follows the bytes that came, not the length that was claimed."""
+        body = bytearray()
+        while len(body) < length:
+            piece = bytearray(min(length - len(body), _AHEAD_BYTES))
+            self._fill(memoryview(piece), self._progress_s, deadline, begun=True)
+            body += piece
+        return memoryview(body)
 
     def _fill(self, view: memoryview, first_byte_s: float, deadline: float | None, *, begun: bool) -> None:
         at = 0
@@ -96,12 +124,13 @@ class Connection:
             if deadline is not None:
                 wait_s = min(wait_s, deadline - time.monotonic())
                 if wait_s <= 0:
-                    raise PeerSilentError("the peer took longer than it is given")
+                    raise PeerSilentError("the peer took longer than it is given", within_unit=begun or at > 0)
             try:
                 self._wait_at_most(wait_s)
                 received = self._socket.recv_into(view[at:])
-            except TimeoutError:
-                raise PeerSilentError(f"no byte came for {wait_s:g} s") from None
+            except TimeoutError as error:
+                _raise_if_vanished(error, within_unit=begun or at > 0)
+                raise PeerSilentError(f"no byte came for {wait_s:g} s", within_unit=begun or at > 0) from None
             except OSError as error:
                 raise ConnectionLostError("the connection was reset", within_unit=begun or at > 0) from error
             if not received:
@@ -116,7 +145,8 @@ class Connection:
             try:
                 self._wait_at_most(self._progress_s)
                 sent = self._socket.send(view)
-            except TimeoutError:
+            except TimeoutError as error:
+                _raise_if_vanished(error, within_unit=True)
                 raise PeerSilentError(f"the peer took no byte for {self._progress_s:g} s") from None
             except OSError as error:
                 raise ConnectionLostError("the connection was reset", within_unit=True) from error
@@ -188,6 +218,12 @@ class Connection:
         if seconds != self._timeout_s:
             self._socket.settimeout(seconds)
             self._timeout_s = seconds
+
+
+def _raise_if_vanished(error: TimeoutError, *, within_unit: bool) -> None:
+    """Tell the kernel's word that the peer is gone (keepalive, TCP_USER_TIMEOUT) from our own deadline, which has no number."""
+    if error.errno == errno.ETIMEDOUT:
+        raise ConnectionLostError("the peer vanished: its kernel does not answer", within_unit=within_unit) from error
 
 
 def prepare(sock: socket.socket) -> None:

@@ -24,6 +24,7 @@ class Label(StrEnum):
     SECRETS = "dicom-edge/1/secrets"
     DIGEST = "dicom-edge/1/digest"
     WRAP = "dicom-edge/1/wrap"
+    TLS = "dicom-edge/1/tls"
 
 
 def derive(root: bytes, label: Label) -> bytes:

@@ -15,6 +15,8 @@ from appliance.ledger.access import rebuild_requested
 from appliance.ledger.faults import LedgerRebuildingError
 from appliance.runtime.control import ask
 from appliance.runtime.requests import (
+    CertificateReply,
+    CertificateRequest,
     DestinationsReply,
     DestinationsRequest,
     DestinationTestReply,
@@ -98,6 +100,10 @@ class Control:
     def rotate_keys(self) -> RotateReply:
         """Make the next key generation."""
         return self._ask("keeper", RotateRequest(), RotateReply, deadline_s=_LONG_S)
+
+    def certificate(self, request: CertificateRequest) -> CertificateReply:
+        """Make a TLS key and certificate, or a request for one to be signed."""
+        return self._ask("keeper", request, CertificateReply, deadline_s=_LONG_S)
 
     def destinations(self) -> DestinationsReply:
         """Return every destination and how it is."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from appliance.config.model import Destination, Site
 from appliance.deliver.doctor import Diagnosis, InUse, examine
 from appliance.deliver.in_use import in_use
+from appliance.deliver.outgoing_tls import OutgoingTls
 from appliance.ledger.database import Ledger
 from appliance.manage.overview import DestinationUnknownError
 from appliance.route.possible import possible_destinations
@@ -26,8 +27,9 @@ Told = Callable[[str, Diagnosis], None]
 class Examinations:
     """Answers from the threads of a control server."""
 
-    def __init__(self, ledger: Ledger, site: Callable[[], Site], told: Told) -> None:
-        """Keep what is needed; `site` gives the configuration in force."""
+    def __init__(self, ledger: Ledger, site: Callable[[], Site], told: Told, tls: OutgoingTls | None = None) -> None:
+        """Keep what is needed; `site` gives the configuration in force, `tls` calls over TLS as the sender does."""
+        self._tls = tls or OutgoingTls()
         self._ledger = ledger
         self._site = site
         self._told = told
@@ -40,7 +42,13 @@ class Examinations:
         """Examine the way to a destination, by its name. Raises `DestinationUnknownError`, and what the ledger raises."""
         site = self._site()
         destination = _find(site, request.destination)
-        diagnosis = examine(destination, self._in_use(site, destination), box=site.box.ae_title, settings=site.delivery)
+        diagnosis = examine(
+            destination,
+            self._in_use(site, destination),
+            box=site.box.ae_title,
+            settings=site.delivery,
+            tls=self._tls.request(destination, site.tls),
+        )
         self._told(destination.id, diagnosis)
         steps = tuple(DoctorStep(step.phase.value, step.ok, step.detail, step.advice, step.ms) for step in diagnosis.steps)
         return DestinationTestReply(destination.name, diagnosis.ok, steps)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.config.load import load_active
+from appliance.config.model import Site
 from appliance.core.identity import AETitle
 from appliance.dimse.association import (
     AssociationAbortedError,
@@ -24,6 +25,8 @@ from appliance.dimse.association import (
     associate,
 )
 from appliance.dimse.file_source import FileSource
+from appliance.dimse.tls import Check, Profile, Recipe, TlsRequest, make_context
+from appliance.manage.certificates import shown_certificates
 from appliance.runtime.control import NotRunningError, RequestRefusedError
 
 # Long enough for a 2 GB object on a slow USB stick; no progress for this long means the box is gone.
@@ -47,8 +50,9 @@ class Sent:
 def send_files(data: Path, files: Sequence[Path], *, calling: str, called: str | None) -> list[Sent]:
     """Send `files` over as many associations as their contexts need and return what became of each."""
     sources = [FileSource.open(path) for path in files]
-    host, port = _listener(data)
+    host, port, is_secure = _listener(data)
     site = load_active(data)
+    tls = _own_tls(data, site) if is_secure else None
     answers: list[Sent] = []
     for batch in _batches(sources):
         contexts = tuple(dict.fromkeys((source.sop_class_uid, (source.transfer_syntax_uid,)) for source in batch))
@@ -61,6 +65,7 @@ def send_files(data: Path, files: Sequence[Path], *, calling: str, called: str |
             connect_s=_PATIENCE_S,
             associate_s=_PATIENCE_S,
             progress_s=_PATIENCE_S,
+            tls=tls,
         )
         answers.extend(_send_batch(request, batch))
     return answers
@@ -119,9 +124,17 @@ def _batches(sources: Sequence[FileSource]) -> list[list[FileSource]]:
     return batches
 
 
-def _listener(data: Path) -> tuple[str, int]:
+def _listener(data: Path) -> tuple[str, int, bool]:
+    """Return where the box listens, and whether for TLS, which it is where it listens for nothing else."""
     try:
-        host, port = json.loads((data / "run" / "listening.json").read_text(encoding="utf-8"))["dicom"][0]
+        listening = json.loads((data / "run" / "listening.json").read_text(encoding="utf-8"))
+        host, port = (listening["dicom"] or listening["dicom_tls"])[0]
     except (OSError, ValueError, LookupError):
         raise NotRunningError("the box is not running") from None
-    return _ANYWHERE.get(host, host), port
+    return _ANYWHERE.get(host, host), port, not listening["dicom"]
+
+
+def _own_tls(data: Path, site: Site) -> TlsRequest:
+    """Return how to call this very box over TLS: it must show the certificate that is in its files now."""
+    recipe = Recipe(is_acceptor=False, profile=Profile(site.tls.profile), check=Check.NOTHING)
+    return TlsRequest(lambda: make_context(recipe), "localhost", shown_certificates(data, site).certificates[0].sha256)

@@ -1,9 +1,10 @@
 """Who may open an association, judged from the request alone. Pure.
 
 Promises: every refusal names the answer of semantics.md 1.2 and what to log; a stranger, a known title from another address and a title
-with invalid characters get the same answer, so that nobody learns titles by trying.
+with invalid characters, or with another certificate than its own, get the same answer, so that nobody learns titles by trying.
 Failures: none are raised.
-Limits: caps that hold across workers are counted by the listener (`OVER_A_CAP`); certificates come with TLS.
+Limits: caps that hold across workers are counted by the listener (`OVER_A_CAP`); whether an authority vouches for a certificate was
+decided in the handshake.
 Standard: PS3.8 9.3.4 table 9-21.
 """
 
@@ -11,11 +12,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from appliance.config.certificates import ExpectedCertificate
 from appliance.config.model import Site, Source
 from appliance.config.sources import find_source
 from appliance.core.identity import AETitle, AETitleInvalidError, Uid, escaped
 from appliance.dimse.acse import AssociateRequest
 from appliance.dimse.contexts import APPLICATION_CONTEXT, VERIFICATION, is_storage
+from appliance.dimse.tls import Secured
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,10 @@ class AssociationFacts:
     version_supported: bool = True
     application_context: str = APPLICATION_CONTEXT
     storage_ok: bool = True
+    secured: Secured | None = None
 
     @classmethod
-    def of(cls, request: AssociateRequest, address: str, *, storage_ok: bool) -> AssociationFacts:
+    def of(cls, request: AssociateRequest, address: str, *, storage_ok: bool, secured: Secured | None = None) -> AssociationFacts:
         """Return the facts of a request as received."""
         return cls(
             calling=read_title(request.calling),
@@ -52,6 +56,7 @@ class AssociationFacts:
             version_supported=request.version_supported,
             application_context=request.application_context,
             storage_ok=storage_ok,
+            secured=secured,
         )
 
 
@@ -78,13 +83,17 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class AssociationOrigin:
-    """Where the objects of an association come from: titles as sent, the peer's address, and the source it was taken for."""
+    """Where the objects of an association come from: titles as sent, the peer's address, and the source it was taken for.
+
+    `secured`: what the TLS handshake showed, None in plain.
+    """
 
     calling: AETitle
     called: AETitle
     address: str
     port: int
     source_name: str
+    secured: Secured | None = None
 
 
 OVER_A_CAP = Refused(2, 3, 2, "too many associations")
@@ -104,6 +113,10 @@ def admit(facts: AssociationFacts, site: Site) -> Admitted | Refused:
     if source is None and site.admission.unknown_sources == "refuse":
         known = any(candidate.ae_title == facts.calling for candidate in site.sources)
         return _stranger("known title from another address" if known else "unknown calling title")
+    if source is not None and source.certificate is not None:
+        fault = _certificate_fault(source.certificate, facts.secured)
+        if fault is not None:
+            return _stranger(fault)
     local = _find_local(facts.called, site)
     if local is None:
         return Refused(1, 1, 7, "called title is not one of ours")
@@ -118,6 +131,18 @@ def admit(facts: AssociationFacts, site: Site) -> Admitted | Refused:
     )
 
 
+def _certificate_fault(expected: ExpectedCertificate, secured: Secured | None) -> str | None:
+    """Return how a caller fails to show what its title must show, or None."""
+    if secured is None:
+        return "known title without TLS, and its source has a certificate"
+    shown_one = secured.certificate
+    if shown_one is None:
+        return "known title without a certificate"
+    if expected.sha256:
+        return None if shown_one.sha256 == expected.sha256 else "known title with another certificate"
+    return None if shown_one.is_named(expected.name) else "known title with a certificate for another name"
+
+
 def _stranger(detail: str) -> Refused:
     return Refused(1, 1, 3, detail)
 
@@ -127,7 +152,7 @@ def read_title(raw: bytes) -> Title:
     try:
         return AETitle.from_wire(raw)
     except AETitleInvalidError:
-        return InvalidTitle(escaped(raw))
+        return InvalidTitle(escaped(raw.rstrip(b"\0 ")))
 
 
 def shown(title: Title) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from appliance.core.errors import ApplianceError
-from appliance.core.identity import Uid, escaped, uid_fault
+from appliance.core.identity import Uid, escaped, has_leading_zero, uid_fault
 from appliance.dimse import statuses
 from appliance.dimse.prefix import ElementWalk
 from appliance.dimse.stream import AcceptedContext, Answer, Data, StoreCommand, StoreRefusedError
@@ -136,6 +136,9 @@ class StoreSink:
             raise self._no_storage(error) from error
         self._storage.stored(name.length)
         self._on_stored()
+        if has_leading_zero(self._command.sop_instance_uid):
+            # Archives that hold to the letter will refuse it: say which source makes such UIDs (hostile-inputs.md row 37).
+            log.info("instance.uid_irregular", object_id=name.object_id, source=self._origin.source_name, problem="leading zeros")
         log.debug("instance.stored", object_id=name.object_id, source=self._origin.source_name, length=name.length)
         return Answer(statuses.SUCCESS)
 

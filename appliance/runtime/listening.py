@@ -14,9 +14,11 @@ from collections.abc import Iterable, Sequence
 from appliance.core.errors import ApplianceError, Fault
 
 LISTEN_VARIABLE = "DICOM_EDGE_LISTEN_FDS"
+TLS_LISTEN_VARIABLE = "DICOM_EDGE_LISTEN_TLS_FDS"
 
-# Connections the kernel holds while all workers are busy: a department's scanners all starting at once after a power cut.
-_BACKLOG = 128
+# Connections the kernel holds while all workers are busy: a department's scanners all starting at once after a power cut, and in a flood
+# a scanner behind the flood's own; a place in a long queue costs it half a second, none costs it the seconds until it tries again.
+_BACKLOG = 1024
 
 _WHY = {
     errno.EADDRINUSE: "another program already uses it",
@@ -29,7 +31,7 @@ class PortUnavailableError(ApplianceError):
     """The box cannot listen at an address."""
 
     fault = Fault.OPERATOR
-    advice = "Choose another address in listen.dicom, or stop the program that uses it."
+    advice = "Choose another address in listen.dicom or listen.dicom_tls, or stop the program that uses it."
 
 
 def bind(addresses: Iterable[tuple[str, int]]) -> list[socket.socket]:
@@ -66,9 +68,9 @@ def _bind_one(host: str, port: int) -> socket.socket:
     return listener
 
 
-def inherited() -> list[socket.socket] | None:
-    """Return the sockets that the supervisor handed over, or None when this process was started by itself."""
-    passed = os.environ.get(LISTEN_VARIABLE)
+def inherited(variable: str = LISTEN_VARIABLE) -> list[socket.socket] | None:
+    """Return the sockets that the supervisor handed over in `variable`, or None when this process was started by itself."""
+    passed = os.environ.get(variable)
     if passed is None:
         return None
     sockets = [socket.socket(fileno=int(number)) for number in passed.split(",") if number]

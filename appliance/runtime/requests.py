@@ -246,6 +246,26 @@ class RotateReply:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateRequest:
+    """Make a new TLS key with a self-signed certificate for these names (empty: the box's own), or, with `sign`, ask for one to be signed.
+
+    `replace`: although there is a key already.
+    """
+
+    names: tuple[str, ...] = ()
+    replace: bool = False
+    sign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateReply:
+    """The new certificate, or the request to be signed, in PEM, and the names in it."""
+
+    pem: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OrderRequest:
     """Hold, release, retry or cancel the deliveries that meet every condition given; `destination` is a name."""
 

@@ -33,7 +33,7 @@ def test_a_running_archive_is_well(make_archive: ArchiveMaker) -> None:
     """Storescp as it is installed: every phase goes well, and an archive that may store says so."""
     diagnosis = visit(make_archive().start().port)
 
-    assert outcome(diagnosis) == [(phase, True) for phase in Phase]
+    assert outcome(diagnosis) == [(phase, True) for phase in Phase if phase is not Phase.TLS]
     assert (diagnosis.ok, diagnosis.ends_refusal) == (True, True)
     assert all(result == 0 for result in diagnosis.answers.values())
 

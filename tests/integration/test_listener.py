@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import subprocess
@@ -234,6 +235,32 @@ def test_the_oldest_unknown_caller_makes_room(make_door: Callable[..., Door], mo
         connection.close()
 
 
+def test_requests_must_be_short_while_many_are_at_the_door(make_door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request of 100 KiB is read while few wait, and refused at its head while many do; ordinary ones are admitted all the time."""
+    monkeypatch.setattr(listener, "_LONG_REQUESTS_AT_ONCE", 2)
+    door = make_door()
+    claim = struct.pack(">BBL", 1, 0, 100 << 10)
+    # What a request needs at least, and an item that nobody knows, as long as two of them can be.
+    ordinary = wire.associate_request(called=b"EDGE", calling=b"CT1", abstract_syntaxes=[CT])[6:]
+    filling = b"".join(struct.pack(">BBH", 0x77, 0, size) + bytes(size) for size in (50_000, (100 << 10) - len(ordinary) - 50_008))
+
+    answers = []
+    with socket.create_connection(("127.0.0.1", door.port), 10.0) as first:
+        first.sendall(claim + ordinary + filling)
+        answers.append(first.recv(1))
+    with contextlib.ExitStack() as silent:
+        for number in (1, 2):
+            silent.enter_context(socket.create_connection(("127.0.0.1", door.port), 10.0))
+            eventually(lambda number=number: door.listener.active == number)  # type: ignore[misc]
+        with socket.create_connection(("127.0.0.1", door.port), 10.0) as late:
+            late.sendall(claim)
+            answers.append(late.recv(1))
+        good = wire.associate(door.port, called=b"EDGE", calling=b"CT1")
+
+    assert answers == [bytes([wire.ACCEPTED]), bytes([ABORT])]
+    assert good.pdu_type == wire.ACCEPTED
+
+
 def test_an_association_may_idle_only_so_long(make_door: Callable[..., Door]) -> None:
     """Between two messages a source has its idle time; then the association ends with an A-ABORT by the provider (row 29)."""
     door = make_door(idle="1 s")
@@ -265,7 +292,7 @@ def is_closed(connection: socket.socket) -> bool:
         (b"SSH-2.0-x\r\n", 1),
         (b"\0" * 6, 1),
         (b"\x01\0\xff\xff\xff\xff", 6),
-        (b"\x01\0\0\x01\0\x01", 6),
+        (b"\x01\0\0\x08\0\x01", 6),
         (b"\x01\0\0\0\0\0", 6),
         (b"\x01\0\0\0\0\x01x", 6),
         (pdu.RELEASE_RQ, 2),

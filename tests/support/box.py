@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -32,13 +33,14 @@ _ROOT = Path(__file__).resolve().parents[2]
 class Box:
     """One appliance under test: its data directory, its configuration and its running processes."""
 
-    def __init__(self, work: Path, site: str, *, data: Path | None = None) -> None:
-        """Prepare a box in `work`, not started; `data` places the data directory elsewhere."""
+    def __init__(self, work: Path, site: str, *, data: Path | None = None, environment: Mapping[str, str] | None = None) -> None:
+        """Prepare a box in `work`, not started; `data` places the data directory elsewhere, `environment` is added to its own."""
         self.work = work
         self.data = data or work / "data"
         self.temporary = work / "tmp"
         self.data.mkdir(parents=True, exist_ok=True)
         self.temporary.mkdir(parents=True, exist_ok=True)
+        self._added = dict(environment or {})
         self._mark = uuid.uuid4().hex
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0
@@ -150,6 +152,12 @@ class Box:
         listening = json.loads((self.data / "run" / "listening.json").read_text(encoding="utf-8"))
         return int(listening["dicom"][0][1])
 
+    @property
+    def tls_port(self) -> int:
+        """The port that the kernel chose for DICOM over TLS."""
+        listening = json.loads((self.data / "run" / "listening.json").read_text(encoding="utf-8"))
+        return int(listening["dicom_tls"][0][1])
+
     def output(self) -> str:
         """Everything that every start of this box printed, oldest first."""
         texts = []
@@ -225,7 +233,7 @@ class Box:
 
     def _environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("DICOM_EDGE_")}
-        return kept | {
+        return (kept | self._added) | {
             "DICOM_EDGE_DATA": str(self.data),
             "TMPDIR": str(self.temporary),
             "PYTHONUNBUFFERED": "1",

@@ -25,10 +25,18 @@ OBJECT = data_set(syntax="1.2.840.10008.1.2", tail=b"\x10\x00\x20\x00\x04\x00\x0
 class Caller:
     """An association as CT1, spoken byte by byte."""
 
-    def __init__(self, port: int, *, calling: bytes = b"CT1", syntaxes: tuple[str, ...] = (wire.VERIFICATION, CT)) -> None:
-        """Associate; context 1 is verification, context 3 CT, both implicit little endian."""
-        self.socket = socket.create_connection(("127.0.0.1", port), 10.0)
-        self.socket.sendall(wire.associate_request(called=b"EDGE", calling=calling, abstract_syntaxes=syntaxes))
+    def __init__(
+        self,
+        port: int,
+        *,
+        calling: bytes = b"CT1",
+        called: bytes = b"EDGE",
+        syntaxes: tuple[str, ...] = (wire.VERIFICATION, CT),
+        address: str = "127.0.0.1",
+    ) -> None:
+        """Associate from `address`; context 1 is verification, context 3 CT, both implicit little endian."""
+        self.socket = socket.create_connection(("127.0.0.1", port), 10.0, (address, 0))
+        self.socket.sendall(wire.associate_request(called=called, calling=calling, abstract_syntaxes=syntaxes))
         self.answer = self.read()
 
     def read(self) -> tuple[int, bytes]:

@@ -21,6 +21,7 @@ from typing import Protocol, Self
 import pytest
 
 from tests.support import part10, processes
+from tests.support.certificates import Authority, Identity
 from tests.support.eventually import eventually
 
 # Without it DCMTK's small packets wait for delayed acknowledgements, 40 ms an instance.
@@ -139,10 +140,10 @@ class ArchiveMaker(Protocol):
         """Return an archive, not started."""
 
 
-def echoscu(port: int, *, called: str = "EDGE", calling: str = "ECHOSCU") -> int:
+def echoscu(port: int, *, called: str = "EDGE", calling: str = "ECHOSCU", options: Sequence[str] = ()) -> int:
     """Send one C-ECHO and return the exit code, 0 when it was answered 0000."""
     require("echoscu")
-    return _run("echoscu", "--timeout", "5", "--aetitle", calling, "--call", called, "127.0.0.1", str(port)).returncode
+    return _run("echoscu", "--timeout", "5", *options, "--aetitle", calling, "--call", called, "127.0.0.1", str(port)).returncode
 
 
 def storescu(port: int, files: Iterable[Path], *, called: str = "EDGE", calling: str = "STORESCU", options: Sequence[str] = ()) -> str:
@@ -165,6 +166,11 @@ def dcmsend(port: int, files: Iterable[Path], *, called: str = "EDGE", calling: 
     require("dcmsend")
     command = ["dcmsend", "--verbose", "--no-halt", "--decompress-never", *options, "--aetitle", calling, "--call", called]
     return _output_of(*command, "127.0.0.1", str(port), *map(str, files))
+
+
+def tls_options(identity: Identity, authority: Authority) -> list[str]:
+    """Return what lets a tool show an identity and check the peer's certificate."""
+    return ["+tls", str(identity.key), str(identity.certificate), "+cf", str(authority.path)]
 
 
 def successes(output: str) -> int:

@@ -16,7 +16,9 @@ from appliance.config.check import check
 from appliance.config.model import Site
 from appliance.dimse.acceptor import Deadlines
 from appliance.dimse.stream import IncomingSink
+from appliance.dimse.tls import Credentials
 from appliance.receive.listener import AssociationOrigin, Known, Listener
+from appliance.receive.secure_door import SecureDoor
 from appliance.receive.space import StorageWatch
 from appliance.receive.store_scp import StoreSink
 from appliance.runtime import listening
@@ -62,8 +64,9 @@ class Door:
         site: str = SITE,
         known: Known | None = None,
         sinks: Callable[[AssociationOrigin], IncomingSink] | None = None,
+        own: Credentials | None = None,
     ) -> None:
-        """Listen on a port that the kernel chose."""
+        """Listen on a port that the kernel chose; with `own`, on another one for TLS, as that."""
         self.site = site_of(site.replace("{idle}", idle))
         self.spool = a_spool(data)
         self.has_room = True
@@ -89,6 +92,12 @@ class Door:
             deadlines=deadlines,
             **({} if known is None else {"known": known}),
         )
+        self.tls_port = 0
+        if own is not None:
+            secure = listening.bind([("127.0.0.1", 0)])
+            self._sockets += secure
+            self.tls_port = secure[0].getsockname()[1]
+            self.listener.also_serve(SecureDoor(secure, lambda: self.site.tls, own))
         self.listener.start()
 
     def __enter__(self) -> Self:
@@ -105,6 +114,7 @@ class Door:
         self.listener.drain(5.0)
         for sock in self._sockets:
             sock.close()
+        self.spool.close()
         assert threads() == []
 
     def stored(self) -> dict[SpoolName, bytes]:

@@ -8,8 +8,10 @@ Limits: the only test support that uses the appliance's own code (`keys`, `spool
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -84,6 +86,30 @@ class SealedWatch(threading.Thread):
             self.faults.append(f"{name}: {error}")
         else:
             self.opened += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One sealed instance, opened to its end: its SOP instance UID and the SHA-256 of its data set."""
+
+    name: str
+    sop_instance_uid: str
+    digest: str
+
+
+def open_all(data: Path, *, but: Container[str] = ()) -> Iterator[Opened]:
+    """Open every sealed instance whose file name is not in `but`, whatever its size. Raises `ApplianceError` for what is not whole."""
+    spool = _spool(data)
+    for path in sealed_files(data):
+        name = SpoolName.parse(path.name)
+        if path.name in but or (name is not None and name.kind != "i"):
+            continue
+        assert name is not None, f"{path.name}: not a name of the spool"
+        digest = hashlib.sha256()
+        with spool.open(name) as sealed:
+            while chunk := sealed.read(_CHUNK_BYTES):
+                digest.update(chunk)
+            yield Opened(path.name, str(sealed.header.sop_instance_uid), digest.hexdigest())
 
 
 def contents(data: Path) -> dict[str, bytes]:

@@ -54,6 +54,7 @@ def a_site(
     local_ae: Sequence[Table] = (),
     box: Table | None = None,
     listen: Table | None = None,
+    tls: Table | None = None,
     admission: Table | None = None,
     retention: Table | None = None,
     delivery: Table | None = None,
@@ -64,6 +65,7 @@ def a_site(
     tables: list[tuple[str, Table]] = [
         ("[box]", {"name": "test-box", "ae_title": "EDGE"} | dict(box or {})),
         ("[listen]", {"dicom": ["127.0.0.1:0"], "workers": 2} | dict(listen or {})),
+        ("[tls]", dict(tls or {})),
         ("[admission]", dict(admission or {})),
         ("[retention]", {**SMALL_RETENTION, **(retention or {})}),
         ("[delivery]", {**QUICK_DELIVERY, **(delivery or {})}),

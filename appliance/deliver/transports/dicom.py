@@ -47,6 +47,7 @@ from appliance.dimse.association import (
 from appliance.dimse.contexts import ABSTRACT_SYNTAX_NOT_SUPPORTED, ACCEPTANCE, TRANSFER_SYNTAXES_NOT_SUPPORTED, VERIFICATION
 from appliance.dimse.conversion import EXPLICIT_LITTLE, IMPLICIT_LITTLE, ConversionError, ConvertedSource, convertible
 from appliance.dimse.stream import OutgoingSource
+from appliance.dimse.tls import TlsRequest
 from appliance.ledger.vocabulary import Priority
 from appliance.spool.age import SealDamagedError, SealForeignError, SealFormatError
 from appliance.spool.names import SpoolName
@@ -67,7 +68,7 @@ _DIMSE_PRIORITY = {Priority.STAT: 1, Priority.ROUTINE: 0, Priority.BULK: 2}
 
 @dataclass(frozen=True, slots=True)
 class DicomPeer:
-    """Where a destination is and how long it may take, in seconds; `box` is the title for everything but C-STORE."""
+    """Where a destination is and how long it may take, in seconds; `box` is the title for everything but C-STORE; `tls` None is plain."""
 
     host: str
     port: int
@@ -78,6 +79,7 @@ class DicomPeer:
     progress_s: float
     response_s: float
     hello_s: float
+    tls: TlsRequest | None = None
 
 
 class DicomTransport:
@@ -144,6 +146,7 @@ class DicomTransport:
             connect_s=peer.connect_s,
             associate_s=associate_s,
             progress_s=peer.progress_s,
+            tls=peer.tls,
         )
         return replace(request, max_pdu=_SMALL_PDU) if small_pdus else request
 

@@ -20,7 +20,7 @@ def test_the_example_is_free_of_errors() -> None:
     """The example of the documentation loads; what this version does not do yet is said as a notice."""
     notices = notices_of(EXAMPLE.read_text(encoding="utf-8"))
 
-    assert [notice.where for notice in notices] == ["listen.dicom_tls", "listen.web"]
+    assert [notice.where for notice in notices] == ["listen.web"]
 
 
 def test_an_empty_file_is_a_site() -> None:
@@ -109,8 +109,6 @@ def test_what_is_missing_is_named() -> None:
 @pytest.mark.parametrize(
     ("line", "key"),
     [
-        ('tls = "on"', "tls"),
-        ('tls = "mutual"', "tls"),
         ('bandwidth = "20 Mbit/s"', "bandwidth"),
         ('window = "22:00-06:00"', "window"),
         ('transcode = "jpeg-ls"', "transcode"),

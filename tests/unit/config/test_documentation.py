@@ -21,6 +21,7 @@ LEAST = {
     "[box]": "[box]\n",
     "[[local_ae]]": '[[local_ae]]\nae_title = "PACS1"\n',
     "[listen]": "[listen]\n",
+    "[tls]": "[tls]\n",
     "[admission]": "[admission]\n",
     "[[source]]": a_source(),
     "[source.reply]": a_source() + '[source.reply]\nae_title = "CT1"\nhost = "10.0.0.7"\n',

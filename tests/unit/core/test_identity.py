@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.core.identity import AETitle, AETitleInvalidError, escaped, uid_fault
+from appliance.core.identity import AETitle, AETitleInvalidError, escaped, has_leading_zero, uid_fault
 
 
 @pytest.mark.parametrize("raw", [b"PACS1           ", b"pacs1\0\0\0\0\0\0\0\0\0\0\0", b"  Pacs1 \0\0       "])
@@ -61,3 +61,11 @@ def test_escaped_text_is_printable_ascii() -> None:
 
     assert text.isascii()
     assert text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("uid", "expected"), [("1.2.03", True), ("01.2", True), ("1.00", True), ("1.0.2", False), ("0.1.10", False), ("1.20", False)]
+)
+def test_leading_zeros_are_seen(uid: str, expected: bool) -> None:  # noqa: FBT001 (the expectation)
+    """A component that begins with a zero is seen, one that is a zero is fine."""
+    assert expected == has_leading_zero(uid)

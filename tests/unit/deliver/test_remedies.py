@@ -25,7 +25,7 @@ def test_every_rejection_has_words(result: int, source: int, reason: int) -> Non
     assert "\n" not in remark.detail + remark.advice
 
 
-@pytest.mark.parametrize(("phase", "kind"), [*itertools.product(("name", "connect", "associate"), Unreachable)])
+@pytest.mark.parametrize(("phase", "kind"), [*itertools.product(("name", "connect", "tls", "associate"), Unreachable)])
 def test_every_way_not_to_reach_an_archive_has_words(phase: str, kind: Unreachable) -> None:
     """Each phase and kind, also those that do not occur together."""
     remark = remedies.for_unreachable(PeerUnreachableError("-", phase=phase, kind=kind), CALL)  # type: ignore[arg-type]

@@ -90,6 +90,13 @@ def test_no_title_stops_the_decoding(title: bytes) -> None:
     assert (asked.calling, asked.called) == (title.ljust(16), title.ljust(16))
 
 
+def test_nothing_is_printed_about_what_a_peer_sends() -> None:
+    """A name of the application context that is no UID is handed on; no library warns of it, which would show and keep every such text."""
+    asked = decode_request(memoryview(bytes(request()).replace(APPLICATION, b"PATIENT^NAME".ljust(len(APPLICATION), b"!"))))
+
+    assert asked.application_context == "PATIENT^NAME!!!!!!!!!"
+
+
 @pytest.mark.parametrize(("version", "supported"), [(0, False), (1, True), (2, False), (3, True), (0xFFFF, True)])
 def test_only_bit_0_of_the_version_counts(version: int, supported: bool) -> None:  # noqa: FBT001
     """The protocol version is tested as PS3.8 table 9-11 says."""
@@ -122,6 +129,10 @@ def test_what_is_not_needed_is_left_out() -> None:
         pytest.param(request(context(1, b"1" * 65)), id="abstract syntax too long"),
         pytest.param(request(user=item(0x51, b"\0")), id="length item too short"),
         pytest.param(request(user=MAXIMUM_LENGTH + item(0x54, b"\xff\xff1.2")), id="role item lies"),
+        pytest.param(request(user=MAXIMUM_LENGTH + item(0x54, b"\0\x031.2\1\1") * 200), id="200 roles"),
+        pytest.param(request(context(), item(0x10, APPLICATION)), id="application context twice"),
+        pytest.param(request(item(0x50, MAXIMUM_LENGTH), context()), id="user information twice"),
+        pytest.param(request(*[context(1 + 2 * number, CT.encode(), *([b""] * 2000)) for number in range(5)]), id="10,000 syntaxes"),
     ],
 )
 def test_what_is_malformed_is_refused(body: memoryview) -> None:
@@ -131,8 +142,8 @@ def test_what_is_malformed_is_refused(body: memoryview) -> None:
 
 
 def test_the_largest_request_takes_little_time() -> None:
-    """128 contexts of ten syntaxes each are judged and answered in well under the 30 seconds a caller has."""
-    many = [context(1 + 2 * number, CT.encode(), *[f"1.2.840.10008.1.2.4.{kind}".encode() for kind in range(10)]) for number in range(128)]
+    """128 contexts of 50 syntaxes each are judged and answered in well under the 30 seconds a caller has (hostile-inputs.md row 15)."""
+    many = [context(1 + 2 * number, CT.encode(), *[f"1.2.840.10008.1.2.4.{kind}".encode() for kind in range(50)]) for number in range(128)]
     started = time.process_time()
     asked = decode_request(request(*many))
     encode_accept(asked, choose(asked.contexts))

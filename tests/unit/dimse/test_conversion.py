@@ -451,6 +451,18 @@ def test_a_failure_never_looks_like_the_end() -> None:
             converted.read(1000)
 
 
+def test_nothing_comes_out_after_a_fault() -> None:
+    """What was ready when a fault was met is not given to a later, smaller read."""
+    data = _explicit(_NAME, b"PN", b"ABCD") + b"\x10"
+    converted = ConvertedSource(io.BytesIO(data).read, from_syntax=EXPLICIT_LITTLE, to_syntax=IMPLICIT_LITTLE)
+
+    with pytest.raises(ConversionError, match="ends too early"):
+        converted.read(1000)
+
+    with pytest.raises(ConversionError, match="broken off"):
+        converted.read(1)
+
+
 @pytest.mark.parametrize("size", [1, 11, 12, 100])
 def test_the_last_byte_waits_for_the_end(size: int) -> None:
     """A fault behind the last element is raised before the last byte is given, so that nobody takes a damaged object for a whole one."""

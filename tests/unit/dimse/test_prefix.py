@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 
 import pytest
 
@@ -141,6 +142,20 @@ def test_a_deflate_bomb_is_inflated_to_the_limit_only() -> None:
     assert (walk.state, walk.values) == ("exhausted", {})
 
 
+@pytest.mark.parametrize("piece", [None, 1, 7])
+def test_damage_behind_what_is_wanted_takes_nothing_away(piece: int | None) -> None:
+    """What can be inflated before a fault counts, also when both come in one piece; a fault before it is a failure."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    good = compressor.compress(data_set(tail=element(0x00091001, bytes(300), vr="OB"))) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    # RFC 1951 3.2.3: a block of the type that does not exist.
+    fault = b"\xff" * 20
+
+    walk = walked(good + fault, DEFLATED, piece)
+
+    assert (walk.state, walk.values) == ("complete", FOUND)
+    assert walked(good[:12] + fault, DEFLATED, piece).state == "failed"
+
+
 def test_stops_behind_the_last_wanted_tag() -> None:
     """With `stop_after` the walk ends at the first top-level tag above it, although something wanted is missing."""
     walk = ElementWalk(EXPLICIT, frozenset({SOP_CLASS, 0x0020000D}), stop_after=0x0020000D)
@@ -163,3 +178,15 @@ def test_a_prefix_full_of_the_smallest_elements_is_quick() -> None:
 
     assert walk.state == "exhausted"
     assert time.process_time() - started < 1.0
+
+
+def test_elements_are_counted() -> None:
+    """A data set of nothing but empty elements is looked at for so many of them and no further (hostile-inputs.md row 45)."""
+    empty = element(0x00070010, b"", vr="LO")
+    read, too_many = (ElementWalk(Uid(EXPLICIT), BOTH, max_bytes=1 << 20, max_elements=100) for _ in range(2))
+
+    read.feed(empty * 98 + element(SOP_CLASS, uid(CT)) + element(SOP_INSTANCE, uid(INSTANCE)))
+    too_many.feed(empty * 99 + element(SOP_CLASS, uid(CT)) + element(SOP_INSTANCE, uid(INSTANCE)))
+
+    assert (read.state, too_many.state) == ("complete", "exhausted")
+    assert list(too_many.values) == [SOP_CLASS]

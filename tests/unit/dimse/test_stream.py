@@ -62,7 +62,11 @@ class Bench:
         self._waiting = list(sinks)
         self.answers: list[tuple[int, int, int | None, str]] = []
         self.last = commands.CommandSet({})
-        self.provider = StreamingProvider({1: STORAGE, 3: ECHO}, lambda: self._waiting.pop(0), self._respond)
+        self.pauses = 0
+        self.provider = StreamingProvider({1: STORAGE, 3: ECHO}, lambda: self._waiting.pop(0), self._respond, self._pause)
+
+    def _pause(self) -> None:
+        self.pauses += 1
 
     def _respond(self, context_id: int, command: bytes) -> None:
         self.last = commands.decode_command(command)
@@ -190,6 +194,38 @@ def test_echo_is_answered_in_its_context() -> None:
     bench.command(a_request(commands.C_ECHO_RQ, data_set=False), 1)
 
     assert [(answer[1], answer[2]) for answer in bench.answers] == [(0x8030, 0x0000), (0x8030, 0x0211)]
+
+
+def test_nothing_is_stored_as_verification() -> None:
+    """C-STORE is no operation of the verification class, whatever its data set says (hostile-inputs.md row 31)."""
+    bench = Bench(Sink())
+
+    bench.command(a_request(sop_class=VERIFICATION), 3)
+    bench.data(b"x", 3, last=True)
+
+    assert bench.answers == [(3, 0x8001, 0x0211, "")]
+    assert bench.sinks[0].calls == []
+
+
+def test_what_stores_nothing_may_be_paced() -> None:
+    """Before each answer to a message that stored nothing, and for each C-CANCEL, the peer may be made to wait; never for a stored one."""
+    bench = Bench(Sink(), Sink(fails={"commit": StoreRefusedError(Answer(statuses.OUT_OF_RESOURCES))}))
+    pauses = []
+
+    for command, context_id, has_data in (
+        (a_request(), 1, True),
+        (a_request(), 1, True),
+        (a_request(data_set=False), 1, False),
+        (a_request(commands.C_ECHO_RQ, data_set=False), 3, False),
+        (a_request(commands.C_CANCEL_RQ, data_set=False), 1, False),
+    ):
+        bench.command(command, context_id)
+        if has_data:
+            bench.data(b"x", context_id, last=True)
+        pauses.append(bench.pauses)
+
+    assert pauses == [0, 1, 2, 3, 4]
+    assert [answer[2] for answer in bench.answers] == [0x0000, 0xA700, 0xC000, 0x0000]
 
 
 @pytest.mark.parametrize("kind", [0x0010, 0x0020, 0x0021, 0x0100, 0x0110, 0x0120, 0x0130, 0x0140, 0x0150, 0x0002])

@@ -26,7 +26,7 @@ def test_a_derived_key_is_hkdf_sha256_of_the_root_and_the_label(label: Label) ->
 
 
 def test_no_two_labels_share_a_key() -> None:
-    """Four labels give four keys."""
+    """As many labels as there are give as many keys."""
     keys = {derive(bytes(32), label) for label in Label}
 
     assert len(Label) == len(keys)
@@ -39,6 +39,7 @@ def test_the_labels_never_change() -> None:
         "SECRETS": "dicom-edge/1/secrets",
         "DIGEST": "dicom-edge/1/digest",
         "WRAP": "dicom-edge/1/wrap",
+        "TLS": "dicom-edge/1/tls",
     }
 
     labels = {label.name: label.value for label in Label}

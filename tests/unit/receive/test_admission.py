@@ -162,9 +162,9 @@ def test_version_and_application_context() -> None:
         (b"  ct1\0\0\0\0\0\0\0\0\0\0\0", AETitle("ct1")),
         (b" " * 16, None),
         (b"\0" * 16, None),
-        (b"CT\n1".ljust(16), InvalidTitle("CT\\n1            ")),
-        (b"A\0B".ljust(16), InvalidTitle("A\\x00B             ")),
-        (b"\xff".ljust(16), InvalidTitle("\\xff               ")),
+        (b"CT\n1".ljust(16), InvalidTitle("CT\\n1")),
+        (b"A\0B".ljust(16), InvalidTitle("A\\x00B")),
+        (b"\xff".ljust(16), InvalidTitle("\\xff")),
     ],
 )
 def test_titles_of_the_wire(raw: bytes, title: object) -> None:

@@ -1,0 +1,1 @@
+"""Bytes that nobody thought of, for every parser of ours that reads what others sent (`make fuzz`)."""

@@ -1,0 +1,1 @@
+"""Hostile peers and inputs: the rows of hostile-inputs.md, each against the running box."""
