@@ -79,7 +79,7 @@ fuzz: setup ## hostile bytes for every parser (FUZZ_S=60 seconds in all; FUZZ="-
 
 test-long: setup peers ## the long forms: 1,000 kills, the whole outage, ten minutes of fuzzing
 	$(MAKE) --no-print-directory fuzz FUZZ_S=600
-	KILLS=1000 LONG=1 $(PYTEST) --timeout=7200 tests/fault tests/simulation tests/property/test_outbox_model.py
+	KILLS=1000 LONG=1 $(PYTEST) --timeout=7200 tests/fault tests/simulation tests/hostile tests/property/test_outbox_model.py
 
 bench: PEERS := dcmtk:dcmsend orthanc:Orthanc
 bench: setup peers ## measure against DCMTK, Orthanc and pynetdicom (BENCH=--quick)

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 import threading
-from collections import deque
-from typing import Self
 
 import pytest
 
 from appliance.dimse import commands, pdu, upper_layer
 from appliance.dimse.acceptor import Deadlines
+from tests.hostile.flood import Flood
 from tests.hostile.rows import Case, Rows, scanner, stranger
 from tests.hostile.site import SCANNERS, reconfigured
 from tests.support.caller import ABORT, RELEASED, Caller
@@ -31,12 +29,6 @@ _SPARING = 2 * 2 * 20
 _STRANGERS_AN_ADDRESS = 32
 # The box lets a last word be heard: what comes meanwhile is swallowed up to here, and the kernels' buffers hold some more.
 _SWALLOWED_AT_MOST = 32 << 20
-# Of its connections a flood keeps every twentieth open, and lets it go 200 such later: far more than an address may have at the door. The
-# others are gone before the box gets to see them.
-_KEPT_OF, _KEPT = 20, 200
-_HURRYING = 300
-# Linux (in.h); Python names it from 3.12 on.
-_IP_BIND_ADDRESS_NO_PORT = 24
 _WORKLIST = b"1.2.840.10008.5.1.4.31"
 
 
@@ -96,7 +88,7 @@ def row_03_stalls_in_a_unit(row: Row) -> None:
 @ROWS.row()
 def row_04_floods_the_door(row: Row) -> None:
     """Ten thousand connections of one address do not keep listed scanners of other addresses out, and cost a line a minute."""
-    with _Flood(row.box.port, row.address, 10_000) as flood:
+    with Flood(row.box.port, row.address, 10_000) as flood:
         row.honest()
         for title, address in list(SCANNERS.items())[:3]:
             ct = Caller(row.box.port, calling=title.encode("ascii"), address=address)
@@ -108,52 +100,6 @@ def row_04_floods_the_door(row: Row) -> None:
     # One of each of two workers, and a minute may have ended in between; an earlier row may have had this minute's line.
     assert len(row.log("listener.calls_dropped")) <= 4
     assert row.whole_log("listener.calls_dropped")
-
-
-class _Flood(threading.Thread):
-    """Connects as fast as it can, at least `count` times and until the block is left, and keeps the latest connections open."""
-
-    def __init__(self, port: int, address: str, count: int) -> None:
-        super().__init__(name="flood", daemon=True)
-        self._port = port
-        self._address = address
-        self._count = count
-        self._may_end = threading.Event()
-        self.connected = 0
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._may_end.set()
-        self.join()
-
-    def run(self) -> None:
-        kept: deque[socket.socket] = deque()
-        hurrying: deque[socket.socket] = deque()
-        made = 0
-        while self.connected < self._count or not self._may_end.is_set():
-            connection = socket.socket()
-            connection.setblocking(False)
-            # The port is chosen by connect, which is quick, and closing leaves nothing behind that would keep a port.
-            connection.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            connection.bind((self._address, 0))
-            connection.connect_ex(("127.0.0.1", self._port))
-            made += 1
-            queue, longest = (kept, _KEPT) if made % _KEPT_OF == 0 else (hurrying, _HURRYING)
-            queue.append(connection)
-            if len(queue) > longest:
-                self._let_go(queue.popleft())
-        for connection in (*kept, *hurrying):
-            self._let_go(connection)
-
-    def _let_go(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection:
-            # Fails where the kernel had no place for it in the queue, or the box reset it: the first is no connection.
-            connection.getpeername()
-            self.connected += 1
 
 
 @ROWS.row()

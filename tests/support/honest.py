@@ -22,7 +22,7 @@ from tests.support.samples import new_uid
 TITLE = "HONEST"
 ADDRESS = "127.0.0.99"
 # A real one makes a picture a second at most; this is often enough to meet every attack.
-_PAUSE_S = 0.02
+_PAUSE_S = 0.05
 # Longer than every deadline of the box under test: only a box that does not serve at all fails it.
 _VISIT_S = 30.0
 
