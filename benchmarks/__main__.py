@@ -1,66 +1,71 @@
-"""`python -m benchmarks`: measure every row, print the table, and publish it when it is a whole run.
+"""`python -m benchmarks`: measure rows, print the table, and publish the figures of whole rows.
 
-Promises: only a whole run (all rows, all peers, all instances) changes `results/` and README.md; a quick one writes below
-`results/scratch`, which is not kept. Exit code 0 done, 1 failed, 2 wrong usage.
+Promises: only whole rows (all their peers, all instances) change `results/` and README.md, each as soon as it is measured, so that a run
+that is cut short keeps what it has: all rows when none is named, the named ones with `--merge`. Everything else writes below
+`results/scratch`, which is not kept. A row that fails leaves the others to be measured. Exit code 0 done, 1 failed, 2 wrong usage.
 Limits: the machine has to be quiet. A run that finds it busy says so beside its figures, and goes on.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
-import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import batches, machine, measuring, receivers, results, table
+from benchmarks import machine, programs, results, table
 from benchmarks.failures import BenchmarkError, PeerMissingError
-from benchmarks.receivers import OURS, Receiver
-from benchmarks.results import Result, Run
-from benchmarks.rows import ROWS, Row, Storage
+from benchmarks.figures import OURS
+from benchmarks.results import Conditions, Result
+from benchmarks.rows import ROWS, Row
+from benchmarks.scene import QUICK_COUNT, Scene, tidy
 
 _HOME = Path(__file__).resolve().parent
+_README = _HOME / "README.md"
 _RESULTS = _HOME / "results"
 _SCRATCH = _RESULTS / "scratch"
-_ROUNDS, _QUICK_ROUNDS = 5, 1
-_QUICK_COUNT = 100
+_KEYS = [row.key for row in ROWS]
+_QUICK_ROUNDS = 1
 # A tenth of one core is what an idle machine does anyway; the average of a minute still remembers what was started just before.
 _QUIET_LOAD = 0.5
-# Several associations at once, so that more than one worker of a program has met one; enough that every library is loaded.
-_WARM_UP_COUNT, _WARM_UP_ASSOCIATIONS = 32, 4
 
 
 def main() -> int:
     """Run the benchmark as the command line says; return the exit code."""
     options = _options()
+    if options.list:
+        print("\n".join(_KEYS))
+        return 0
     signal.signal(signal.SIGTERM, _end)
+    load = round(os.getloadavg()[0], 1)
+    if load > _QUIET_LOAD:
+        _say(f"the machine is not quiet: its load is {load:g}, and the figures will show it")
+    failed = []
+    measured: list[Result] = []
     try:
-        programs, versions = _programs(options.only, skip_missing=options.skip_missing)
-        load = round(os.getloadavg()[0], 1)
-        if load > _QUIET_LOAD:
-            _say(f"the machine is not quiet: its load is {load:g}, and the figures will show it")
-        facts = machine.this_machine(options.scratch)
-        rounds = options.rounds or (_QUICK_ROUNDS if options.quick else _ROUNDS)
-        rows = [row for row in ROWS if not options.row or row.key in options.row]
-        measured = [_measure(row, programs, rounds, options) for row in rows]
-        run = Run(time.strftime("%Y-%m-%d"), facts, load, rounds, versions, measured)
-        figures = table.figures(run, rows)
-        print(figures)
-        whole = rows == list(ROWS) and len(programs) == len(receivers.everyone()) and not options.quick and not options.instances
-        results.write(run, _RESULTS if whole else _SCRATCH)
-        if whole:
-            readme = _HOME / "README.md"
-            readme.write_text(table.replaced(readme.read_text(encoding="utf-8"), figures), encoding="utf-8")
-        else:
-            _say("not a whole run: results/ and README.md stay as they are")
+        versions = _versions(options.only, skip_missing=options.skip_missing)
+        for row in ROWS:
+            if options.row and row.key not in options.row:
+                continue
+            try:
+                measured += _measure(row, versions, load, options)
+            except (BenchmarkError, OSError) as error:
+                _say(f"{row.key} failed: {error}")
+                failed.append(row.key)
     except BenchmarkError as error:
         _say(f"failed: {error}")
         return 1
-    return 0
+    finally:
+        tidy(options.scratch, options.tmpfs)
+    print(table.figures(measured, [row for row in ROWS if row.key in {result.key for result in measured}]))
+    if failed:
+        _say(f"not measured: {', '.join(failed)}")
+    if not _is_published(options):
+        _say("not whole rows: results/ and README.md stay as they are")
+    return 1 if failed else 0
 
 
 def _end(*_: object) -> None:
@@ -70,26 +75,41 @@ def _end(*_: object) -> None:
     sys.exit(1)
 
 
-def _measure(row: Row, programs: Sequence[Receiver], rounds: int, options: argparse.Namespace) -> Result:
-    count = options.instances or (min(_QUICK_COUNT, row.batch.count) if options.quick else row.batch.count)
-    batch = dataclasses.replace(row.batch, count=count)
-    scratch: Path = (options.tmpfs if row.storage is Storage.TMPFS else options.scratch) / "dicom-edge-benchmark"
-    try:
-        warm_up = dataclasses.replace(batch, count=_WARM_UP_COUNT, associations=max(_WARM_UP_ASSOCIATIONS, batch.associations))
-        load = measuring.Load(batches.write(warm_up, scratch / "warm-up"), batches.write(batch, scratch / "work"))
-        work = row.work(batch, load.work.length // count // 1024)
-        _say(work)
-        measured = measuring.receive(programs, load, rounds, scratch, _say)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return results.conclude(row.key, work, row.unit, measured)
+def _measure(row: Row, versions: Mapping[str, str], load: float, options: argparse.Namespace) -> list[Result]:
+    """Return the figures of a row, written down already."""
+    compared = [name for name in row.work.programs if name in versions]
+    rounds = options.rounds or (_QUICK_ROUNDS if options.quick else row.rounds)
+    scene = Scene(
+        [*compared, OURS], rounds, options.scratch, options.tmpfs, options.scratch / "kept", options.quick, options.instances, _say
+    )
+    began = time.monotonic()
+    figures = row.work.measure(scene)
+    _say(f"{row.key} took {time.monotonic() - began:.0f} s")
+    used = {name: version for name, version in versions.items() if name in scene.programs}
+    conditions = Conditions(time.strftime("%Y-%m-%d"), machine.this_machine(options.scratch), load, rounds, used)
+    new = [results.conclude(row.key, figure, conditions) for figure in figures]
+    _write(new, conditions, is_published=_is_published(options))
+    return new
 
 
-def _programs(only: Sequence[str], *, skip_missing: bool) -> tuple[list[Receiver], dict[str, str]]:
-    """Return the programs to compare and their versions; this box is always among them."""
-    programs: list[Receiver] = []
+def _write(new: Sequence[Result], conditions: Conditions, *, is_published: bool) -> None:
+    home = _RESULTS if is_published else _SCRATCH
+    every = results.merged(results.read(home), new, _KEYS)
+    results.write(every, home)
+    results.remember(new, conditions, home)
+    if is_published:
+        _README.write_text(table.replaced(_README.read_text(encoding="utf-8"), table.figures(every, ROWS)), encoding="utf-8")
+
+
+def _is_published(options: argparse.Namespace) -> bool:
+    is_whole = not (options.quick or options.instances or options.only or options.skip_missing)
+    return is_whole and (options.merge or not options.row)
+
+
+def _versions(only: Sequence[str], *, skip_missing: bool) -> dict[str, str]:
+    """Return the versions of the programs to compare, in the order of their turns; this box is always among them."""
     versions: dict[str, str] = {}
-    for program in receivers.everyone():
+    for program in programs.everyone():
         if only and program.name not in {*only, OURS}:
             continue
         try:
@@ -98,24 +118,31 @@ def _programs(only: Sequence[str], *, skip_missing: bool) -> tuple[list[Receiver
             if not skip_missing:
                 raise
             _say(f"left out: {missing}")
-        else:
-            programs.append(program)
-    return programs, versions
+    return versions
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure this box against independent programs.")
-    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_COUNT} instances and one round, to see that it works")
+    parser.add_argument("--list", action="store_true", help="list the rows")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_COUNT} instances and one round, to see that it works")
     parser.add_argument("--instances", type=_positive, metavar="N", help="another number of instances")
-    parser.add_argument("--rounds", type=_positive, metavar="N", help=f"rounds that count (default: {_ROUNDS}, quick: {_QUICK_ROUNDS})")
-    parser.add_argument("--row", action="append", choices=[row.key for row in ROWS], help="only this row (again for more)")
     parser.add_argument(
-        "--only", action="append", default=[], choices=[program.name for program in receivers.everyone()], help="only this peer, and ours"
+        "--rounds", type=_positive, metavar="N", help=f"rounds that count (default: each row's own, quick: {_QUICK_ROUNDS})"
+    )
+    parser.add_argument("--row", action="append", choices=_KEYS, metavar="KEY", help="only this row (again for more)")
+    parser.add_argument("--merge", action="store_true", help="with --row: publish these rows, and leave the figures of the others alone")
+    parser.add_argument(
+        "--only", action="append", default=[], choices=[program.name for program in programs.everyone()], help="only this peer, and ours"
     )
     parser.add_argument("--skip-missing", action="store_true", help="leave out peers that are not installed")
     parser.add_argument("--scratch", type=Path, default=_SCRATCH, metavar="DIR", help="a directory on the disk to measure")
     parser.add_argument("--tmpfs", type=Path, default=Path("/dev/shm"), metavar="DIR", help="a directory in memory")  # noqa: S108 - a name of our own below it
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.merge and not options.row:
+        parser.error("--merge publishes rows that --row names; without --row all are published")
+    if options.merge and not _is_published(options):
+        parser.error("--merge publishes whole rows only: not with --quick, --instances, --only or --skip-missing")
+    return options
 
 
 def _positive(text: str) -> int:

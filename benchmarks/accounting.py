@@ -46,6 +46,24 @@ def cpu_s(session: int) -> float:
     return float(sum(process.ticks for process in members(session))) / os.sysconf("SC_CLK_TCK")
 
 
+def cpu_by_daemon(session: int) -> dict[str, float]:
+    """Return the CPU seconds of the box's daemons by name; workers of one name are added up, and what is no daemon is called run."""
+    seconds: dict[str, float] = {}
+    for process in members(session):
+        name = daemon_name(process.pid)
+        seconds[name] = seconds.get(name, 0.0) + process.ticks / os.sysconf("SC_CLK_TCK")
+    return seconds
+
+
+def daemon_name(pid: int) -> str:
+    """Return the daemon that a process of the box is: the word behind `serve` on its command line, or run."""
+    try:
+        words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        words = []
+    return words[words.index(b"serve") + 1].decode("ascii", "replace") if b"serve" in words[:-1] else "run"
+
+
 def is_listening(port: int) -> bool:
     """Say whether a TCP socket listens on the port, without connecting to it: a program would take that for an association."""
     wanted = f":{port:04X}"

@@ -2,32 +2,33 @@
 
 Promises: `write` leaves exactly the instances of the batch, on the disk and in the page cache, and says how many bytes they are.
 Failures: `OSError` when they do not fit.
-Limits: the instances of a batch share their pixels, which are random: no program may compress or deduplicate its way to a better figure.
+Limits: the instances of a batch share their content but for the UID; pixels are random, so that no program may compress its way to a better
+figure. All instances of a kind are of one study.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import pydicom
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
-
-_GENERATED = "GENERATED^BENCHMARK"
+from benchmarks import objects
+from benchmarks.objects import Kind
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """CT images of `rows` x `columns` pixels of 2 bytes, `count` in all, sent over `associations` associations at once."""
+    """`count` instances in all, `kinds` in turn, sent over `associations` associations at once."""
 
     count: int
     associations: int = 1
-    rows: int = 512
-    columns: int = 512
+    kinds: tuple[Kind, ...] = (Kind.CT,)
+
+    def __str__(self) -> str:
+        """Say how many of what, and over how many associations."""
+        associations = "1 association" if self.associations == 1 else f"{self.associations} associations"
+        return f"{associations}, {self.count:,} x {' and '.join(map(str, self.kinds))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,63 +44,32 @@ class Written:
         """How much it is."""
         return self.length / 2**30
 
+    def apart(self) -> list[Written]:
+        """Return what each association sends as a batch of its own; instances of different kinds count as equally long."""
+        whole, rest = divmod(self.count, len(self.directories))
+        counts = [whole + (number < rest) for number in range(len(self.directories))]
+        return [Written((home,), count, self.length * count // self.count) for home, count in zip(self.directories, counts, strict=True)]
+
+
+def length(batch: Batch) -> int:
+    """Return how many bytes a batch has, to a few instances."""
+    return batch.count * sum(len(objects.template(kind).content) for kind in batch.kinds) // len(batch.kinds)
+
 
 def write(batch: Batch, directory: Path) -> Written:
     """Write the batch under `directory`, which is emptied before."""
     shutil.rmtree(directory, ignore_errors=True)
-    template, placeholder = _template(batch)
+    templates = [objects.template(kind) for kind in batch.kinds]
     directories = tuple(directory / str(number) for number in range(batch.associations))
     for home in directories:
         home.mkdir(parents=True)
     length = 0
     for number in range(batch.count):
-        uid = _uid_of_length(len(placeholder))
-        content = template.replace(placeholder, uid)
-        (directories[number % len(directories)] / f"{number:06d}.dcm").write_bytes(content)
+        # Every association gets every kind.
+        turn, association = divmod(number, len(directories))
+        content = templates[turn % len(templates)].instance()
+        (directories[association] / f"{number:06d}.dcm").write_bytes(content)
         length += len(content)
     # What is still to be written would be written during the first measurement.
     os.sync()
     return Written(directories, batch.count, length)
-
-
-def _template(batch: Batch) -> tuple[bytes, bytes]:
-    """Return one encoded instance and its SOP instance UID, which is exchanged in place: no encoder runs for each instance."""
-    placeholder = _uid_of_length(_UID_LENGTH)
-    ds = Dataset()
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = CTImageStorage
-    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = UID(placeholder.decode("ascii"))
-    ds.SpecificCharacterSet = "ISO_IR 192"
-    ds.StudyDate = "20240229"
-    ds.StudyTime = "120000"
-    ds.AccessionNumber = "BENCHMARK"
-    ds.Modality = "CT"
-    ds.PatientName = _GENERATED
-    ds.PatientID = "BENCHMARK"
-    ds.PatientBirthDate = "19700101"
-    ds.PatientSex = "O"
-    ds.StudyInstanceUID = generate_uid(prefix=None)
-    ds.SeriesInstanceUID = generate_uid(prefix=None)
-    ds.SeriesNumber = ds.InstanceNumber = 1
-    ds.SamplesPerPixel = 1
-    ds.PhotometricInterpretation = "MONOCHROME2"
-    ds.Rows, ds.Columns = batch.rows, batch.columns
-    ds.BitsAllocated = ds.BitsStored = 16
-    ds.HighBit = 15
-    ds.PixelRepresentation = 0
-    ds.PixelData = os.urandom(2 * batch.rows * batch.columns)
-    ds["PixelData"].VR = "OW"
-    target = io.BytesIO()
-    pydicom.dcmwrite(target, ds, enforce_file_format=True)
-    return target.getvalue(), placeholder
-
-
-# "2.25." and 39 digits are the most that a UID of a UUID can have (PS3.5 B.2); one less always fits in 128 bits.
-_UID_LENGTH = len("2.25.") + 38
-
-
-def _uid_of_length(length: int) -> bytes:
-    digits = length - len("2.25.")
-    number = 10 ** (digits - 1) + int.from_bytes(os.urandom(16), "big") % (9 * 10 ** (digits - 1))
-    return f"2.25.{number}".encode("ascii")

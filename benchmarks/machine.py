@@ -26,11 +26,13 @@ class Machine:
 def this_machine(scratch: Path) -> Machine:
     """Return the facts of this machine, and of the file system that holds `scratch`."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
     version = ".".join(platform.release().split("-")[0].split(".")[:2])
-    return Machine(
-        len(os.sched_getaffinity(0)), round(memory / 2**30), f"{platform.system()} {version}", file_system(scratch.resolve(), mounts)
-    )
+    return Machine(len(os.sched_getaffinity(0)), round(memory / 2**30), f"{platform.system()} {version}", file_system_of(scratch))
+
+
+def file_system_of(path: Path) -> str:
+    """Return the type of the file system that holds a path."""
+    return file_system(path.resolve(), Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines())
 
 
 def file_system(path: Path, mounts: Iterable[str]) -> str:

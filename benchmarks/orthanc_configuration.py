@@ -14,6 +14,14 @@ from typing import Any
 
 from benchmarks.failures import PeerMissingError
 
+_MODALITY = "sink"
+# What Orthanc's manual gives for automatic routing, without the Delete() around it: this box keeps what it sends, too.
+SCRIPT = f"""function OnStoredInstance(instanceId, tags, metadata)
+  SendToModality(instanceId, '{_MODALITY}')
+end
+"""
+"""Lua that sends every instance on."""
+
 _INSTALLED = Path("/etc/orthanc/orthanc.json")
 # A string first, so that an address inside one is not taken for a comment.
 _STRING_OR_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
@@ -38,4 +46,11 @@ def configuration(directory: Path, dicom_port: int, http_port: int) -> str:
         "HttpPort": http_port,
         "AuthenticationEnabled": False,
     }
+    return json.dumps(settings)
+
+
+def with_destination(text: str, script: Path, port: int) -> str:
+    """Return a configuration that also knows the modality of the script, at a port of this machine, and runs the script."""
+    settings: dict[str, Any] = json.loads(text)
+    settings |= {"LuaScripts": [str(script)], "DicomModalities": {_MODALITY: ["SINK", "127.0.0.1", port]}}
     return json.dumps(settings)

@@ -1,4 +1,4 @@
-"""The programs that are compared, each as its own manual starts it, and this box.
+"""The programs that this box is compared with, each as its own manual starts it.
 
 Promises: every program starts with an empty directory and a port of its own, and can say how many instances it holds.
 Failures: `PeerMissingError` when it is not installed; `RunInvalidError` when it cannot say what it holds.
@@ -8,12 +8,13 @@ the pynetdicom receiver only write.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import importlib.metadata
 import json
 import os
+import secrets
 import socket
-import subprocess
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -23,18 +24,21 @@ from benchmarks import accounting, installed, orthanc_configuration, sender
 from benchmarks.failures import RunInvalidError
 from benchmarks.running import Start
 
-OURS = "ours"
 _ANSWER_S = 30.0
+# Below the kernel's own (net.ipv4.ip_local_port_range): a sender's connection must not take a port between our look and a program's start.
+_PORTS = range(20_000, 32_000)
 # What a data directory is called below the directory of a run; the output of the program lies beside it.
 _DATA = "data"
 _ROOT = Path(__file__).resolve().parents[1]
 
 
 def free_port() -> int:
-    """Return a TCP port that the kernel says is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port that is free now, and that the kernel gives to nobody who does not ask for it by number."""
+    while True:
+        port = _PORTS.start + secrets.randbelow(len(_PORTS))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Receiver(ABC):
     """One program of the comparison."""
 
     name: str
-    called: str = "ANY-SCP"
+    called = "ANY-SCP"
 
     @abstractmethod
     def version(self) -> str:
@@ -99,9 +103,13 @@ class StoreScp(Receiver):
 
 
 class Orthanc(Receiver):
-    """Orthanc from Debian with its defaults."""
+    """Orthanc from Debian with its defaults; told of a destination, it sends everything there by its own scripting."""
 
     name = "orthanc"
+
+    def __init__(self, destination: int | None = None) -> None:
+        """Keep what is received, and send it to this port as well."""
+        self._destination = destination
 
     def version(self) -> str:
         """Return Orthanc's version."""
@@ -110,7 +118,12 @@ class Orthanc(Receiver):
     def prepare(self, place: Place) -> Start:
         """Write the configuration beside the data."""
         settings = place.directory / "orthanc.json"
-        settings.write_text(orthanc_configuration.configuration(place.data, place.port, place.second_port), encoding="utf-8")
+        text = orthanc_configuration.configuration(place.data, place.port, place.second_port)
+        if self._destination is not None:
+            script = place.directory / "route.lua"
+            script.write_text(orthanc_configuration.SCRIPT, encoding="utf-8")
+            text = orthanc_configuration.with_destination(text, script, self._destination)
+        settings.write_text(text, encoding="utf-8")
         return Start([str(installed.find("Orthanc", "orthanc")), str(settings)], sender.ENVIRONMENT, place.output)
 
     def is_ready(self, place: Place) -> bool:
@@ -142,59 +155,3 @@ class StockPynetdicom(Receiver):
         """Start the receiver of this package in a Python of its own."""
         command = [sys.executable, "-m", "benchmarks.pynetdicom_receiver", str(place.data), str(place.port)]
         return Start(command, os.environ | {"PYTHONPATH": str(_ROOT)}, place.output)
-
-
-class Box(Receiver):
-    """This box, started by its own command: one source, no route, so that what is measured is reception alone."""
-
-    name = OURS
-    called = "EDGE"
-
-    def version(self) -> str:
-        """Return the version of this checkout."""
-        return importlib.metadata.version("dicom-edge")
-
-    def prepare(self, place: Place) -> Start:
-        """Write its site.toml."""
-        (place.data / "site.toml").write_text(site(place.port), encoding="utf-8")
-        return Start([*_command(place), "run"], os.environ, place.output)
-
-    def is_ready(self, place: Place) -> bool:
-        """Ready when it says so."""
-        return any(line.startswith(b"READY") for line in place.output.read_bytes().splitlines())
-
-    def received(self, place: Place) -> int:
-        """Ask its own status: everything is recorded, and nothing was set aside."""
-        answer = subprocess.run(
-            [*_command(place), "--json", "status"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_ANSWER_S, check=False
-        )
-        try:
-            instances = json.loads(answer.stdout)["instances"]
-            return int(instances["stored"]) + int(instances["unrouted"])
-        except (ValueError, KeyError) as error:
-            raise RunInvalidError(f"the box does not say what it holds, and ended with {answer.returncode}") from error
-
-
-def site(port: int) -> str:
-    """Return the configuration of the box for pure reception."""
-    return f"""[box]
-name = "benchmark"
-ae_title = "{Box.called}"
-
-[listen]
-dicom = ["127.0.0.1:{port}"]
-
-[[source]]
-name = "sender"
-ae_title = "{sender.CALLING}"
-address = "127.0.0.1"
-"""
-
-
-def everyone() -> tuple[Receiver, ...]:
-    """Return all programs, in the order in which they take turns."""
-    return (StoreScp(fork=False), StoreScp(fork=True), Orthanc(), StockPynetdicom(), Box())
-
-
-def _command(place: Place) -> list[str]:
-    return [str(Path(sys.executable).parent / "dicom-edge"), "--data", str(place.data)]

@@ -1,71 +1,80 @@
-"""The rows of the benchmark: what is measured, and what the box has to reach. A new row is an entry here.
+"""The rows of the benchmark: what is measured, in how many rounds, and what the box has to reach. A new row is an entry here.
 
-Limits: every row so far is reception at a rate; work of another kind (end to end, latency, memory) also needs its own way to measure,
-beside `measuring.receive`.
+Limits: the rounds are as many as a whole run of twenty-five minutes allows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from benchmarks.batches import Batch
+from benchmarks.crowd import Crowd
+from benchmarks.forwarding import Forwarding
+from benchmarks.full_ledger import FullLedger
+from benchmarks.goals import Goal, at_most, beside
+from benchmarks.idle import Idle
+from benchmarks.latency import Latency
+from benchmarks.measuring import Reception
+from benchmarks.multiframe import Multiframe
+from benchmarks.objects import Kind
+from benchmarks.scene import Storage, Work
 
-
-class Storage(StrEnum):
-    """On what the programs write."""
-
-    DISK = "disk"
-    TMPFS = "tmpfs"
-
-
-class Measure(StrEnum):
-    """Which figure of a row a goal is about."""
-
-    RATE = "rate"
-    CPU = "CPU"
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """How the box has to stand beside one peer: a multiple of the peer's figure, at least for a rate, at most for CPU."""
-
-    measure: Measure
-    peer: str
-    must: float
-    aim: float
-
-    def is_reached(self, ratio: float) -> bool:
-        """Say whether `must` is reached."""
-        return ratio >= self.must if self.measure is Measure.RATE else ratio <= self.must
+_EVERYONE = ("storescp", "storescp --fork", "orthanc", "pynetdicom")
+# Per GiB received, beside Orthanc and beside storescp.
+_CPU_BESIDE_ORTHANC, _CPU_BESIDE_STORESCP = (0.5, 0.35), (3.5, 2.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One piece of work: the batch that every program receives, what it writes to, and the goals."""
+    """One piece of work, how many rounds of it count, and its goals."""
 
     key: str
-    batch: Batch
-    storage: Storage
+    work: Work
     goals: tuple[Goal, ...]
-    unit: str = "instances/s"
+    rounds: int = 3
 
-    def work(self, batch: Batch, instance_kib: int) -> str:
-        """Say what was done, with the batch that was really sent."""
-        associations = "1 association" if batch.associations == 1 else f"{batch.associations} associations"
-        return f"receive, {associations}, {batch.count:,} x {instance_kib:,} KiB CT, {self.storage}"
+
+def _receive(key: str, work: Reception, orthanc: tuple[float, float], storescp: tuple[float, float]) -> Row:
+    """Return a row of images, where CPU counts too; several associations at once are compared with a storescp that forks."""
+    peer = "storescp" if work.batch.associations == 1 else "storescp --fork"
+    return Row(key, work, (*beside("orthanc", orthanc, _CPU_BESIDE_ORTHANC), *beside(peer, storescp, _CPU_BESIDE_STORESCP)))
 
 
 ROWS: tuple[Row, ...] = (
+    _receive("receive-1-disk", Reception(Batch(1000), Storage.DISK, _EVERYONE), orthanc=(2.0, 3.0), storescp=(0.3, 0.6)),
+    _receive(
+        "receive-4-disk",
+        Reception(Batch(4000, associations=4), Storage.DISK, ("storescp --fork", "orthanc")),
+        orthanc=(2.5, 4.0),
+        storescp=(0.5, 1.0),
+    ),
+    _receive("receive-1-tmpfs", Reception(Batch(1000), Storage.TMPFS, ("storescp", "orthanc")), orthanc=(1.8, 3.0), storescp=(0.4, 0.7)),
+    _receive(
+        "receive-4-tmpfs",
+        Reception(Batch(4000, associations=4), Storage.TMPFS, ("storescp --fork", "orthanc")),
+        orthanc=(2.0, 3.0),
+        storescp=(0.4, 0.7),
+    ),
+    # What a GiB of small objects costs is what 50,000 answers cost: CPU by size has no goal here.
     Row(
-        key="receive-1-disk",
-        batch=Batch(count=1000),
-        storage=Storage.DISK,
-        goals=(
-            Goal(Measure.RATE, "orthanc", must=2.0, aim=3.0),
-            Goal(Measure.RATE, "storescp", must=0.3, aim=0.6),
-            Goal(Measure.CPU, "orthanc", must=0.5, aim=0.35),
-            Goal(Measure.CPU, "storescp", must=3.5, aim=2.5),
-        ),
+        "receive-small-disk",
+        Reception(Batch(2000, kinds=(Kind.REPORT, Kind.PRESENTATION)), Storage.DISK, ("storescp", "orthanc")),
+        beside("orthanc", (1.5, 3.0)),
+    ),
+    _receive(
+        "receive-mammography-disk",
+        Reception(Batch(30, kinds=(Kind.MAMMOGRAM,)), Storage.DISK, ("storescp", "orthanc")),
+        orthanc=(1.5, 2.5),
+        storescp=(0.5, 0.9),
+    ),
+    Row("end-to-end", Forwarding(Batch(500, associations=4)), beside("orthanc", (2.0, 4.0), (0.6, 0.4))),
+    Row("latency", Latency(100), (at_most("p50", 100, 30), at_most("p95", 250, 80)), rounds=1),
+    Row("multiframe-memory", Multiframe(2048), (at_most("growth", 64, 32),), rounds=1),
+    Row("crowd-memory", Crowd(100, sending=20), (at_most("PSS", 500, 300),), rounds=1),
+    Row("idle", Idle(60.0), (at_most("CPU", 2, 1), at_most("PSS", 400, 250)), rounds=1),
+    Row(
+        "full-ledger",
+        FullLedger(1_000_000, Batch(1000, kinds=(Kind.REPORT, Kind.PRESENTATION))),
+        (at_most("router", 1.3, 1.1), at_most("sender", 1.3, 1.1), at_most("time", 1.3, 1.1)),
     ),
 )

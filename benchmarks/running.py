@@ -48,6 +48,11 @@ class RunningProgram:
         self._process = process
         self._output = output
 
+    @property
+    def session(self) -> int:
+        """The session that all its processes are in."""
+        return self._process.pid
+
     def cpu_s(self) -> float:
         """Return the CPU seconds it has taken so far."""
         return accounting.cpu_s(self._process.pid)

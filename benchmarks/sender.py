@@ -8,6 +8,7 @@ Limits: DCMTK 3.6.7's words are what is looked for. Times are of the wall clock 
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -30,17 +31,20 @@ log4cplus.appender.file.ImmediateFlush = false
 log4cplus.appender.file.layout = log4cplus::PatternLayout
 log4cplus.appender.file.layout.ConversionPattern = %d{%s.%q} %m%n
 """
+# --scan-directories keeps thousands of names off the command line.
+_DCMSEND = ("dcmsend", "--single-association", "--decompress-never", "--scan-directories", "--log-config")
 _LINE = re.compile(r"(?P<at>\d+\.\d{3}) (?P<said>.*)")
 _FIRST, _LAST, _SUCCESS = "Requesting Association", "Releasing Association", "Received C-STORE Response (Success)"
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What one or several senders did, in seconds since the epoch."""
+    """What one or several senders did, in seconds since the epoch; `answered` is when the last instance was."""
 
     began: float
     ended: float
     successes: int
+    answered: float
 
     @property
     def took_s(self) -> float:
@@ -56,24 +60,34 @@ def read_log(text: str) -> Sent:
             moments[match["said"]].append(float(match["at"]))
     if len(moments[_FIRST]) != 1 or len(moments[_LAST]) != 1:
         raise RunInvalidError(f"the sender made {len(moments[_FIRST])} associations and released {len(moments[_LAST])}, not one each")
-    return Sent(moments[_FIRST][0], moments[_LAST][0], len(moments[_SUCCESS]))
+    ended = moments[_LAST][0]
+    return Sent(moments[_FIRST][0], ended, len(moments[_SUCCESS]), max(moments[_SUCCESS], default=ended))
 
 
 def together(parts: Sequence[Sent]) -> Sent:
     """Return what several senders did at once, as one."""
-    return Sent(min(part.began for part in parts), max(part.ended for part in parts), sum(part.successes for part in parts))
+    return Sent(
+        min(part.began for part in parts),
+        max(part.ended for part in parts),
+        sum(part.successes for part in parts),
+        max(part.answered for part in parts),
+    )
 
 
-def send(written: Written, port: int, called: str, work: Path) -> Sent:
-    """Send a batch to a port of this machine, every directory over an association of its own, all at once; return when all is answered."""
+def send(written: Written, port: int, called: str, work: Path, callings: Sequence[str] = (CALLING,)) -> Sent:
+    """Send a batch to a port of this machine, every directory over an association of its own, all at once; return when all is answered.
+
+    The associations call themselves by the titles `callings` in turn.
+    """
     configuration = work / "sender.cfg"
     configuration.write_text(_LOGGER, encoding="ascii")
     logs = [work / f"sender-{number}.log" for number in range(len(written.directories))]
     senders = []
     try:
-        for directory, log in zip(written.directories, logs, strict=True):
+        for directory, log, calling in zip(written.directories, logs, itertools.cycle(callings), strict=False):
             log.unlink(missing_ok=True)
-            senders.append(_start(directory, port, called, configuration, log))
+            command = [*_DCMSEND, str(configuration), "--aetitle", calling, "--call", called, "127.0.0.1", str(port), str(directory)]
+            senders.append(_start(command, log))
         codes = [sender.wait(_SEND_S) for sender in senders]
     except subprocess.TimeoutExpired:
         raise RunInvalidError(f"the sender took more than {_SEND_S:g} s") from None
@@ -90,9 +104,6 @@ def send(written: Written, port: int, called: str, work: Path) -> Sent:
     return sent
 
 
-def _start(directory: Path, port: int, called: str, configuration: Path, log: Path) -> subprocess.Popen[bytes]:
-    # --scan-directories keeps thousands of names off the command line.
-    command = ["dcmsend", "--log-config", str(configuration), "--single-association", "--decompress-never", "--scan-directories"]
-    command += ["--aetitle", CALLING, "--call", called, "127.0.0.1", str(port), str(directory)]
+def _start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
     environment = ENVIRONMENT | {"BENCHMARK_LOG": str(log)}
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 from benchmarks import accounting
 from benchmarks.accounting import ProcessFacts
+from tests.support.eventually import eventually
 
 _STAT = "42 (a (very) odd name) S 1 42 40 0 -1 4194560 100 0 0 0 7 5 3 2 20 0 1 0 12345 1000 200 18446744073709551615"
 
@@ -26,3 +29,13 @@ def test_a_session_has_its_members() -> None:
     """This process is found in its own session, and nobody in a session that is not there."""
     assert os.getpid() in {process.pid for process in accounting.members(os.getsid(0))}
     assert accounting.cpu_s(-1) == 0.0
+
+
+def test_a_daemon_is_named_by_its_command_line() -> None:
+    """The word behind `serve` is the daemon; whatever else runs is the box's own start."""
+    with subprocess.Popen([sys.executable, "-c", "input()", "serve", "router"], stdin=subprocess.PIPE, start_new_session=True) as process:
+        eventually(lambda: accounting.daemon_name(process.pid) == "router", within=10.0, message="its command line")
+        assert accounting.cpu_by_daemon(process.pid).keys() == {"router"}
+        process.communicate(b"\n")
+
+    assert accounting.daemon_name(os.getpid()) == "run"

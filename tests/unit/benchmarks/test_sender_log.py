@@ -25,11 +25,19 @@ def test_the_time_runs_from_request_to_release() -> None:
 
     assert sent.took_s == pytest.approx(0.5)
     assert sent.successes == 2
+    assert sent.answered == 1700000001.270
 
 
 def test_an_instance_that_was_refused_is_no_success() -> None:
     """Only 0000 counts."""
     assert read_log(_LOG.replace("(Success)", "(Refused: OutOfResources)", 1)).successes == 1
+
+
+def test_a_run_without_an_answer_is_read() -> None:
+    """Where nothing was answered, nothing was later than the end; who sent something asks for the number."""
+    sent = read_log(_LOG.replace("(Success)", "(Refused: OutOfResources)"))
+
+    assert (sent.successes, sent.answered) == (0, sent.ended)
 
 
 @pytest.mark.parametrize("log", ["", _LOG + _LOG, _LOG.replace("Releasing", "Aborting")])
@@ -41,4 +49,4 @@ def test_anything_but_one_association_is_no_run(log: str) -> None:
 
 def test_several_senders_are_one_run() -> None:
     """Senders at once take from the first request to the last release."""
-    assert together([Sent(2.0, 5.0, 10), Sent(1.0, 4.0, 20)]) == Sent(1.0, 5.0, 30)
+    assert together([Sent(2.0, 5.0, 10, 4.5), Sent(1.0, 4.0, 20, 3.9)]) == Sent(1.0, 5.0, 30, 4.5)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import receivers
+from benchmarks import box, orthanc_configuration, programs, receivers
+from benchmarks.box import Source
 from benchmarks.failures import PeerMissingError
+from benchmarks.figures import OURS
 from benchmarks.installed import find, first_number
 from benchmarks.machine import file_system
 from benchmarks.orthanc_configuration import without_comments
@@ -56,16 +58,43 @@ def test_a_version_is_the_first_word_like_one(said: str, expected: str) -> None:
 
 def test_the_box_has_one_source_and_no_route() -> None:
     """What is measured is reception alone."""
-    site = tomllib.loads(receivers.site(11112))
+    site = tomllib.loads(box.site(11112))
 
     assert [source["address"] for source in site["source"]] == ["127.0.0.1"]
     assert {"route", "destination"} & site.keys() == set()
     assert site["listen"]["dicom"] == ["127.0.0.1:11112"]
 
 
+def test_the_box_that_sends_on_has_a_route() -> None:
+    """Everything from every source goes to the one destination."""
+    site = tomllib.loads(box.site(11112, [Source("A", "127.0.0.2"), Source("B", "127.0.0.3")], destination=11113))
+
+    assert [(source["ae_title"], source["address"]) for source in site["source"]] == [("A", "127.0.0.2"), ("B", "127.0.0.3")]
+    assert [(peer["host"], peer["port"]) for peer in site["destination"]] == [("127.0.0.1", 11113)]
+    assert [route["to"] for route in site["route"]] == [["sink"]]
+
+
+def test_orthanc_is_told_where_to_send(tmp_path: Path) -> None:
+    """Its script sends to the modality that the configuration knows, and nothing else of it changes."""
+    settings = json.loads(orthanc_configuration.with_destination('{"Name": "x"}', tmp_path / "route.lua", 11113))
+
+    assert settings["Name"] == "x"
+    assert settings["LuaScripts"] == [str(tmp_path / "route.lua")]
+    ((name, peer),) = settings["DicomModalities"].items()
+    assert peer[1:] == ["127.0.0.1", 11113]
+    assert f"'{name}'" in orthanc_configuration.SCRIPT
+
+
+def test_ports_are_not_the_kernels() -> None:
+    """No connection that somebody opens can take a port between our look at it and a program's start."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+
+    assert receivers.free_port() < first
+
+
 def test_programs_have_names_of_their_own() -> None:
     """No two programs share a name, by which their figures are kept."""
-    names = [program.name for program in receivers.everyone()]
+    names = [program.name for program in programs.everyone()]
 
     assert len(set(names)) == len(names)
-    assert receivers.OURS in names
+    assert OURS in names
