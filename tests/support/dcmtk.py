@@ -22,7 +22,6 @@ import pytest
 
 from tests.support import part10, processes
 from tests.support.certificates import Authority, Identity
-from tests.support.eventually import eventually
 
 # Without it DCMTK's small packets wait for delayed acknowledgements, 40 ms an instance.
 _ENVIRONMENT = os.environ | {"TCP_NODELAY": "1"}
@@ -92,17 +91,14 @@ class StoreScp:
         command = ["storescp", "--debug", "--bit-preserving", "--accept-all", "--unique-filenames", "--promiscuous"]
         command += ["--fork"] if self._fork else []
         command += ["--max-pdu", "131072", "--aetitle", self.ae_title, "--output-directory", str(self.directory), *self._options]
-        with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, str(self.port)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=_ENVIRONMENT,
-                start_new_session=True,
-            )
-        eventually(lambda: processes.is_listening(self.port), within=10, message="storescp to listen")
+        self._process = processes.start_listening(lambda: self._started([*command, str(self.port)]), self.port, "storescp")
         return self
+
+    def _started(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        with self.log_path.open("ab") as log:
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=_ENVIRONMENT, start_new_session=True
+            )
 
     def stop(self) -> None:
         """Kill the archive and its associations in mid-work, as an outage would."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterable
+import subprocess
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.support.eventually import eventually
@@ -19,6 +20,10 @@ from tests.support.eventually import eventually
 _PROC = Path("/proc")
 # Present in the environment of everything a test starts, so that what is left behind can be found.
 MARKER = "DICOM_EDGE_TEST_MARK"
+
+
+# DCMTK's servers listen after a few hundredths of a second; a machine that stands still for a moment takes longer.
+_LISTEN_S = 30.0
 
 
 def is_running(pid: int) -> bool:
@@ -73,6 +78,23 @@ def end(pids: Iterable[int]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     eventually(lambda: not any(is_running(pid) for pid in left), within=10, message="the processes to end")
+
+
+def start_listening(start: Callable[[], subprocess.Popen[bytes]], port: int, name: str) -> subprocess.Popen[bytes]:
+    """Start a server and return its process when it listens; one that ended at once is started again.
+
+    Until it listens, any outgoing connection of this machine may have its port for a moment.
+    """
+    process = start()
+
+    def listens() -> bool:
+        nonlocal process
+        if process.poll() is not None:
+            process = start()
+        return is_listening(port)
+
+    eventually(listens, within=_LISTEN_S, message=f"{name} to listen")
+    return process
 
 
 def is_listening(port: int) -> bool:

@@ -16,7 +16,6 @@ from typing import Self
 
 from tests.support import processes
 from tests.support.dcmtk import free_port, require
-from tests.support.eventually import eventually
 
 _CONFIGURATION = """
 MaxPDUSize = 16384
@@ -52,8 +51,12 @@ class QueryArchive:
         """Start."""
         require("dcmqrscp")
         command = ["dcmqrscp", "--verbose", "--config", str(self._configuration), *self._options, str(self.port)]
+        self._process = processes.start_listening(lambda: self._started(command), self.port, "dcmqrscp")
+        return self
+
+    def _started(self, command: list[str]) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -61,8 +64,6 @@ class QueryArchive:
                 env=os.environ | {"TCP_NODELAY": "1"},
                 start_new_session=True,
             )
-        eventually(lambda: processes.is_listening(self.port), within=10, message="dcmqrscp to listen")
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Stop."""
