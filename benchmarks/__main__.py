@@ -86,7 +86,9 @@ def _measure(row: Row, versions: Mapping[str, str], load: float, options: argpar
     figures = row.work.measure(scene)
     _say(f"{row.key} took {time.monotonic() - began:.0f} s")
     used = {name: version for name, version in versions.items() if name in scene.programs}
-    conditions = Conditions(time.strftime("%Y-%m-%d"), machine.this_machine(options.scratch), load, rounds, used)
+    # What stands alone is measured once, whatever was asked for: the figures say how many rounds they are of.
+    taken = max(len(figure.values[OURS]) for figure in figures)
+    conditions = Conditions(time.strftime("%Y-%m-%d"), machine.this_machine(options.scratch), load, taken, used)
     new = [results.conclude(row.key, figure, conditions) for figure in figures]
     _write(new, conditions, is_published=_is_published(options))
     return new

@@ -8,7 +8,9 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import results, table
-from benchmarks.rows import ROWS
+from benchmarks.figures import Figure, alone
+from benchmarks.rows import ROWS, Row
+from benchmarks.scene import Scene, Work
 from tests.unit.benchmarks.examples import CONDITIONS, lone_result, result
 
 
@@ -82,3 +84,18 @@ def test_what_is_not_published_changes_no_page(home: Path) -> None:
     assert (home / "README.md").read_bytes() == before
     assert not (home / "results").exists()
     assert [row.key for row in results.read(home / "scratch")] == ["receive-1-disk"]
+
+
+def test_a_row_says_how_many_rounds_it_is_of(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured once, however many rounds were asked for, is no median of several."""
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--row", "idle", "--rounds", "5", "--scratch", str(tmp_path)])
+    once = alone("PSS", "idle box", "MiB PSS", [250.0])
+
+    class Once(Work):
+        def measure(self, scene: Scene) -> list[Figure]:
+            assert scene.rounds == 5
+            return [once]
+
+    command._measure(Row("idle", Once(), ()), {"ours": "0.1.0"}, 0.1, command._options())
+
+    assert [1] == [one.conditions.rounds for one in results.read(home / "scratch")]
