@@ -7,7 +7,7 @@ STAMP := $(VENV)/.set-up
 DATA ?= var
 FUZZ_S ?= 60
 # Debian packages that the tests use as independent peers, and the command that shows each is there.
-PEERS := dcmtk:storescu age:age strace:strace orthanc:/usr/sbin/Orthanc
+PEERS := dcmtk:storescu age:age openssl:openssl strace:strace orthanc:/usr/sbin/Orthanc
 # Two workers for two cores, a file at a time: peers and daemons leave most of a core idle while they wait for each other.
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 

@@ -30,8 +30,7 @@ from appliance.keyring import DIGEST_VARIABLE, TLS_VARIABLE, ledger_key, private
 from appliance.keys.derive import Label, derive
 from appliance.keys.generations import ensure_keys
 from appliance.keys.root import RootKey, RootKeyMissingError, create_root
-from appliance.keys.tls_identity import ensure_identity, tls_password
-from appliance.manage.certificates import names_of
+from appliance.keys.tls_key import identity_path, tls_password
 from appliance.retain.assessment import assess
 from appliance.runtime import logging
 from appliance.runtime.clock import SystemClock
@@ -69,7 +68,7 @@ def run_box(data: Path, *, config_file: Path | None, demo: bool, log_level: str)
         site = _site(data, config_file)
         family = _family_lock(data / "run")
         root = _prepare(data)
-        ensure_identity(data, tls_password(root), names_of(site), now=SystemClock().now().wall)
+        ensure_identity(data, root, site)
         archive = bind([(_LOOPBACK, 0)]) if demo else []
         if demo:
             site = demo_site(site, archive_port=addresses(archive)[0][1])
@@ -158,6 +157,16 @@ def _prepare(data: Path) -> RootKey:
     # Makes the ledger, checks it and brings it up to date, or marks it for the router to rebuild.
     assess(data, ledger_key(root), private_spool(data, root), snapshots(data, root))
     return root
+
+
+def ensure_identity(data: Path, root: RootKey, site: Site) -> None:
+    """Make the box's own TLS identity where there is none: what that takes is loaded once in the box's life."""
+    if identity_path(data).exists():
+        return
+    from appliance.keys.tls_identity import create_identity
+    from appliance.manage.certificates import names_of
+
+    create_identity(data, tls_password(root), names_of(site), now=SystemClock().now().wall)
 
 
 def _programs(

@@ -86,7 +86,7 @@ def private_spool(data: Path, root: RootKey) -> Spool:
 def own_tls(data: Path) -> Credentials:
     """Return the box's own TLS identity, with what opens its key: inherited as the digest key is, derived from the root key otherwise."""
     from appliance.dimse.tls import Credentials
-    from appliance.keys.tls_identity import identity_path, tls_password
+    from appliance.keys.tls_key import identity_path, tls_password
 
     inherited_file = os.environ.get(TLS_VARIABLE)
     password = os.pread(int(inherited_file), _TLS_BYTES, 0) if inherited_file is not None else tls_password(root_key(data))

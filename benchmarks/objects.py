@@ -23,7 +23,6 @@ from pydicom.uid import (
     EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
     GrayscaleSoftcopyPresentationStateStorage,
-    generate_uid,
 )
 
 _GENERATED = "GENERATED^BENCHMARK"
@@ -100,8 +99,8 @@ def _base(sop_class: UID, modality: str) -> Dataset:
     ds.PatientID = "BENCHMARK"
     ds.PatientBirthDate = "19700101"
     ds.PatientSex = "O"
-    ds.StudyInstanceUID = generate_uid(prefix=None)
-    ds.SeriesInstanceUID = generate_uid(prefix=None)
+    ds.StudyInstanceUID = UID(_uid().decode("ascii"))
+    ds.SeriesInstanceUID = UID(_uid().decode("ascii"))
     ds.SeriesNumber = ds.InstanceNumber = 1
     return ds
 

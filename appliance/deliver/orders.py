@@ -149,7 +149,7 @@ class Orders:
                     for chosen in taken:
                         Deliveries(self._ledger).settle(chosen.id, moved_by(order, chosen))
                     self._record(order, name)
-        except Exception:
+        except Exception:  # boundary: whatever went wrong, an order that was not followed is taken back; raised again
             if name is not None:
                 self._take_back(name)
             raise

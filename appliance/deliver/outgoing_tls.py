@@ -13,7 +13,7 @@ import ssl
 from pathlib import Path
 
 from appliance.config.model import Destination, Tls
-from appliance.dimse.tls import Check, Contexts, Credentials, Profile, Recipe, TlsRequest
+from appliance.dimse.tls import Check, Contexts, Credentials, Profile, Recipe, TlsRequest, named_credentials
 
 
 class OutgoingTls:
@@ -30,11 +30,12 @@ class OutgoingTls:
             return None
         expected = destination.certificate
         pin = "" if expected is None else expected.sha256
+        own = named_credentials(settings.certificate, settings.key) or self._own
         recipe = Recipe(
             is_acceptor=False,
             profile=Profile(settings.profile),
             check=Check.NOTHING if pin else Check.CERTIFICATE_AND_NAME,
-            credentials=self._credentials(settings) if destination.tls == "mutual" else None,
+            credentials=own if destination.tls == "mutual" else None,
             authorities=() if pin else tuple(map(Path, settings.authorities)),
         )
 
@@ -43,8 +44,3 @@ class OutgoingTls:
 
         name = expected.name if expected is not None and expected.name else str(destination.host)
         return TlsRequest(context, name, pin)
-
-    def _credentials(self, settings: Tls) -> Credentials | None:
-        if settings.certificate is None or settings.key is None:
-            return self._own
-        return Credentials(Path(settings.certificate), Path(settings.key))

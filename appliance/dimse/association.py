@@ -90,7 +90,7 @@ def associate(request: AssociationRequest) -> OutgoingAssociation:
         connection.last_word(pdu.abort_pdu(AbortSource.PROVIDER, error.reason))
         connection.close()
         raise AssociationAbortedError(AbortSource.PROVIDER, error.reason, f"the peer's answer breaks the protocol: {error}") from error
-    except BaseException:
+    except BaseException:  # boundary: whatever ends it, the descriptor must not stay open; raised again
         connection.close()
         raise
     return OutgoingAssociation(connection, granted, max_length)
@@ -275,7 +275,7 @@ class OutgoingAssociation:
                     break
                 parts.append(part)
                 left -= len(part)
-        except BaseException:
+        except BaseException:  # boundary: whatever the source raises, the message cannot end; raised again
             self.abort()
             raise
         return parts[0] if len(parts) == 1 else b"".join(parts)

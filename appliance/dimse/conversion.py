@@ -89,7 +89,7 @@ class ConvertedSource:
         """Make more ready, and say whether there was more."""
         try:
             piece = next(self._pieces, None)
-        except BaseException:
+        except BaseException:  # boundary: whatever the source or the conversion raises; raised again
             # What is ready belongs to a data set that is none: no later call gives it out.
             self._ready.clear()
             raise

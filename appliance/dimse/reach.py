@@ -70,7 +70,7 @@ def _secure(sock: socket.socket, tls: TlsRequest, where: str, deadline: float, p
     except TlsMaterialUnusableError as error:
         connection.close()
         raise PeerUnreachableError(f"no TLS handshake with {where}: {error}", phase="tls", kind=Unreachable.OWN_CERTIFICATE) from error
-    except BaseException:
+    except BaseException:  # boundary: whatever ends it, the descriptor must not stay open; raised again
         connection.close()
         raise
     if tls.sha256 and (secured.certificate is None or secured.certificate.sha256 != tls.sha256):

@@ -88,6 +88,11 @@ class Credentials:
         return (self.certificate,) if self.key is None else (self.certificate, self.key)
 
 
+def named_credentials(certificate: str | None, key: str | None) -> Credentials | None:
+    """Return the identity in these two files, None where they are not named."""
+    return None if certificate is None or key is None else Credentials(Path(certificate), Path(key))
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What a context is made of."""

@@ -14,20 +14,21 @@ import hashlib
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from typing import TYPE_CHECKING
 
 from appliance.core.errors import ApplianceError, Fault
 from appliance.core.identity import escaped
+
+if TYPE_CHECKING:
+    # Nine megabytes in every daemon that reads the configuration: loaded where a certificate is looked at, which most boxes never do.
+    from cryptography import x509
+
+    NameType = x509.DNSName | x509.IPAddress
 
 # Enough for any distinguished name that a person wrote; a line of a log stays a line.
 _SHOWN_CHARACTERS = 200
 # A certificate names a handful of machines; one that names thousands is not read to its end.
 _MOST_NAMES = 64
-
-NameType = x509.DNSName | x509.IPAddress
 
 
 class CertificateUnreadableError(ApplianceError):
@@ -56,6 +57,9 @@ class CertificateFacts:
 
 def read_certificates(pem: bytes) -> tuple[CertificateFacts, ...]:
     """Return what the certificates of a PEM text say, the first being the owner's. Raises `CertificateUnreadableError`."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
     try:
         found = x509.load_pem_x509_certificates(pem)
     except ValueError:
@@ -65,6 +69,8 @@ def read_certificates(pem: bytes) -> tuple[CertificateFacts, ...]:
 
 def facts_of(der: bytes) -> CertificateFacts:
     """Return what a certificate says; of one that this program cannot read, which OpenSSL may have taken all the same, the fingerprint."""
+    from cryptography import x509
+
     sha256 = hashlib.sha256(der).hexdigest()
     try:
         certificate = x509.load_der_x509_certificate(der)
@@ -83,6 +89,8 @@ def facts_of(der: bytes) -> CertificateFacts:
 
 def general_names(names: Iterable[str]) -> list[NameType]:
     """Return machines' names and addresses as a certificate holds them, each once, in their order."""
+    from cryptography import x509
+
     found: dict[NameType, None] = {}
     for name in names:
         try:
@@ -93,6 +101,9 @@ def general_names(names: Iterable[str]) -> list[NameType]:
 
 
 def _names(certificate: x509.Certificate) -> list[str]:
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
     try:
         alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

@@ -32,11 +32,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from appliance.core.errors import ApplianceError, Fault
 from appliance.keys.certificates import CertificateFacts, CertificateUnreadableError, facts_of, general_names, read_certificates
-from appliance.keys.derive import Label, derive
-from appliance.keys.keyfile import keys_directory, write_key_file
-from appliance.keys.root import RootKey
-
-IDENTITY_FILE = "tls.pem"
+from appliance.keys.keyfile import write_key_file
+from appliance.keys.tls_key import identity_path
 
 # Five years: nobody but the peers that were given it trusts a self-signed certificate, so that a short life would only bring outages.
 _SELF_SIGNED_DAYS = 5 * 365
@@ -75,16 +72,6 @@ class CertificateMisfitError(ApplianceError):
     advice = "Install the certificate that was signed for the latest `dicom-edge tls request`; a key that was replaced needs a new request."
 
 
-def identity_path(data: Path) -> Path:
-    """Return where the identity lies."""
-    return keys_directory(data) / IDENTITY_FILE
-
-
-def tls_password(root: RootKey) -> bytes:
-    """Return what opens the private key of the identity; it opens nothing else."""
-    return derive(root.material, Label.TLS).hex().encode("ascii")
-
-
 def create_identity(data: Path, password: bytes, names: Sequence[str], *, now: float, replace: bool = False) -> CertificateFacts:
     """Make a key and a self-signed certificate for `names`, the first being the common name, and return what it says.
 
@@ -116,14 +103,6 @@ def create_identity(data: Path, password: bytes, names: Sequence[str], *, now: f
     except FileExistsError:
         raise TlsIdentityExistsError("the box has a TLS key already") from None
     return facts_of(certificate.public_bytes(Encoding.DER))
-
-
-def ensure_identity(data: Path, password: bytes, names: Sequence[str], *, now: float) -> bool:
-    """Make an identity where there is none, and say whether one was made."""
-    if identity_path(data).exists():
-        return False
-    create_identity(data, password, names, now=now)
-    return True
 
 
 def own_certificates(data: Path) -> tuple[CertificateFacts, ...]:

@@ -98,7 +98,7 @@ class Ledger:
         database = cipher_file.connect(path, key)
         try:
             cipher_file.require_current(database)
-        except BaseException:
+        except BaseException:  # boundary: whatever ends it, the connection must not stay open; raised again
             database.close()
             raise
         return cls(database, path, lock, share)
@@ -230,7 +230,7 @@ class Ledger:
         try:
             yield
             self._run("COMMIT", ())
-        except BaseException:
+        except BaseException:  # boundary: whatever the block raises, nothing of it may stay in the ledger; raised again
             self._undo()
             raise
         finally:

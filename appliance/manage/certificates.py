@@ -19,7 +19,8 @@ from appliance.config.model import Site
 from appliance.core.errors import ApplianceError, Fault
 from appliance.keys.certificates import CertificateFacts, read_certificates
 from appliance.keys.root import RootKey
-from appliance.keys.tls_identity import create_identity, own_certificate_pem, own_certificates, signing_request, tls_password
+from appliance.keys.tls_identity import create_identity, own_certificate_pem, own_certificates, signing_request
+from appliance.keys.tls_key import tls_password
 from appliance.runtime.clock import Clock
 from appliance.runtime.control import Handler
 from appliance.runtime.logging import get_logger

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from appliance.config.model import Tls
-from appliance.dimse.tls import Check, Contexts, Credentials, Profile, Recipe, Secured
+from appliance.dimse.tls import Check, Contexts, Credentials, Profile, Recipe, Secured, named_credentials
 from appliance.dimse.tls_socket import SecureConnection, TlsSocket
 from appliance.dimse.upper_layer import Connection
 
@@ -49,17 +49,10 @@ class SecureDoor:
             is_acceptor=True,
             profile=Profile(settings.profile),
             check=Check.CERTIFICATE if demands else Check.NOTHING,
-            credentials=credentials(settings, self._own),
+            credentials=named_credentials(settings.certificate, settings.key) or self._own,
             authorities=tuple(map(Path, settings.authorities)) if demands else (),
         )
         return self._contexts.get(recipe)
-
-
-def credentials(settings: Tls, own: Credentials | None) -> Credentials | None:
-    """Return the identity that the settings name, or the box's own."""
-    if settings.certificate is None or settings.key is None:
-        return own
-    return Credentials(Path(settings.certificate), Path(settings.key))
 
 
 def tls_fields(secured: Secured | None) -> dict[str, str]:

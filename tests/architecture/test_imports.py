@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from typing import TypeGuard
 
 import pytest
@@ -150,6 +152,22 @@ def test_the_receiver_cannot_reach_the_ledger() -> None:
             waiting += [candidate for candidate in (imported, imported.rpartition(".")[0]) if candidate in known]
     assert reached
     assert wrong == []
+
+
+# What the resident daemons load before anything happens; `status` counts their memory (house.md section 3).
+_RESIDENT = (
+    "appliance.daemons, appliance.receive.listener, appliance.receive.secure_door, appliance.route.router, appliance.deliver.sender, "
+    "appliance.deliver.outgoing_tls, appliance.keys.tls_key, appliance.config.active"
+)
+
+
+def test_what_few_boxes_need_is_not_loaded_by_all() -> None:
+    """Reading certificates costs every process nine megabytes: no daemon has it in memory before it meets one."""
+    asked = f"import {_RESIDENT}, sys; print('cryptography.x509' in sys.modules)"
+
+    answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True, timeout=60)
+
+    assert answer.stdout.strip() == "False"
 
 
 def _asks_the_system(node: ast.AST) -> TypeGuard[ast.Attribute]:

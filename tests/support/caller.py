@@ -42,8 +42,8 @@ class Caller:
     def read(self) -> tuple[int, bytes]:
         """Return the next unit, (0, b"") at the end of the connection."""
         try:
-            head = self._exactly(6)
-            return head[0], self._exactly(struct.unpack(">L", head[2:])[0])
+            head = wire.exactly(self.socket, 6)
+            return head[0], wire.exactly(self.socket, struct.unpack(">L", head[2:])[0])
         except (EOFError, ConnectionResetError):
             return 0, b""
 
@@ -80,12 +80,3 @@ class Caller:
         kind, _ = self.read()
         self.socket.close()
         return kind
-
-    def _exactly(self, size: int) -> bytes:
-        received = b""
-        while len(received) < size:
-            more = self.socket.recv(size - len(received))
-            if not more:
-                raise EOFError
-            received += more
-        return received

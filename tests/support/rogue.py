@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from tests.fakes import units
+from tests.support import wire
 
 VERIFICATION = "1.2.840.10008.1.1"
 CT_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -200,17 +201,8 @@ class Rogue:
                 return Ending(kind, body[2], body[3]) if kind == units.ABORT else Ending(kind)
 
     def _unit(self) -> tuple[int, bytes]:
-        head = self._exactly(units.UNIT_HEAD_BYTES)
-        return head[0], self._exactly(struct.unpack(">L", head[2:])[0])
-
-    def _exactly(self, size: int) -> bytes:
-        received = b""
-        while len(received) < size:
-            more = self.socket.recv(size - len(received))
-            if not more:
-                raise EOFError
-            received += more
-        return received
+        head = wire.exactly(self.socket, units.UNIT_HEAD_BYTES)
+        return head[0], wire.exactly(self.socket, struct.unpack(">L", head[2:])[0])
 
 
 def _data_unit(context: int, control: int, piece: bytes) -> bytes:

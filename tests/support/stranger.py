@@ -114,8 +114,8 @@ class Stranger:
     def answer(self) -> Answer:
         """Return the next unit."""
         try:
-            head = self._exactly(6)
-            return head[0], self._exactly(struct.unpack(">L", head[2:])[0])
+            head = wire.exactly(self.socket, 6)
+            return head[0], wire.exactly(self.socket, struct.unpack(">L", head[2:])[0])
         except (EOFError, ConnectionResetError):
             return CLOSED
 
@@ -124,15 +124,6 @@ class Stranger:
         answer = self.answer()
         assert self.answer() == CLOSED
         return answer
-
-    def _exactly(self, size: int) -> bytes:
-        received = b""
-        while len(received) < size:
-            more = self.socket.recv(size - len(received))
-            if not more:
-                raise EOFError
-            received += more
-        return received
 
 
 def reset(sock: socket.socket) -> None:

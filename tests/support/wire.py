@@ -35,9 +35,9 @@ def associate(port: int, *, called: bytes, calling: bytes, abstract_syntaxes: Se
     """Ask for an association with these title bytes and return the answer; an accepted one is aborted."""
     with socket.create_connection(("127.0.0.1", port), _ANSWER_S) as connection:
         connection.sendall(associate_request(called=called, calling=calling, abstract_syntaxes=abstract_syntaxes))
-        head = _exactly(connection, 6)
+        head = exactly(connection, 6)
         pdu_type, length = head[0], struct.unpack(">I", head[2:])[0]
-        body = _exactly(connection, length)
+        body = exactly(connection, length)
         if pdu_type == ACCEPTED:
             # PS3.8 9.3.8: A-ABORT from the service user.
             connection.sendall(b"\x07\x00\x00\x00\x00\x04\x00\x00\x00\x00")
@@ -59,10 +59,12 @@ def _item(kind: int, content: bytes) -> bytes:
     return bytes([kind, 0]) + struct.pack(">H", len(content)) + content
 
 
-def _exactly(connection: socket.socket, size: int) -> bytes:
+def exactly(connection: socket.socket, size: int) -> bytes:
+    """Return the next `size` bytes. Raises `EOFError` where the connection ends before."""
     received = b""
     while len(received) < size:
         more = connection.recv(size - len(received))
-        assert more, f"the connection was closed after {len(received)} of {size} bytes"
+        if not more:
+            raise EOFError(f"the connection was closed after {len(received)} of {size} bytes")
         received += more
     return received

@@ -30,6 +30,7 @@ from appliance.ledger.vocabulary import Cause, DeliveryState, Priority
 from appliance.runtime.clock import SystemClock
 from appliance.spool.names import SpoolName
 from appliance.spool.store import Spool
+from tests.support.eventually import eventually
 
 KEY = bytes(range(32))
 CT = Uid("1.2.840.10008.5.1.4.1.1.2")
@@ -332,6 +333,15 @@ class Engine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Stop, and see that it ended."""
         self.stop()
+
+    def ask_to_stop(self) -> None:
+        """Ask the sender to stop, and return when it has told every service."""
+        self.stopping.set()
+        self.hints.hint()
+        eventually(lambda: self.sender._roster is not None and not self.sender._roster._wanted)
+        roster = self.sender._roster
+        assert roster is not None
+        eventually(lambda: all(service.stopping.is_set() for service in roster._served.values()))
 
     def stop(self) -> None:
         """Stop, and see that it ended; doing it again does no harm."""

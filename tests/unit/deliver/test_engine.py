@@ -520,8 +520,7 @@ def test_a_lane_finishes_its_instance_when_the_sender_stops(books: Books) -> Non
 
     with engine:
         eventually(lambda: archive.sending == 1)
-        engine.stopping.set()
-        engine.hints.hint()
+        engine.ask_to_stop()
         archive.gate.set()
         engine.stop()
 

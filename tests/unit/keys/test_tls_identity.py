@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.box import ensure_identity
+from appliance.config.model import Site
 from appliance.keys.certificates import CertificateUnreadableError
 from appliance.keys.root import RootKey
 from appliance.keys.tls_identity import (
@@ -17,14 +19,12 @@ from appliance.keys.tls_identity import (
     TlsIdentityForeignError,
     TlsIdentityMissingError,
     create_identity,
-    ensure_identity,
-    identity_path,
     install_certificate,
     own_certificate_pem,
     own_certificates,
     signing_request,
-    tls_password,
 )
+from appliance.keys.tls_key import identity_path, tls_password
 from tests.support.certificates import Authority
 
 PASSWORD = tls_password(RootKey(bytes(range(32))))
@@ -62,11 +62,12 @@ def test_the_certificate_is_for_the_names_and_for_years(tmp_path: Path) -> None:
 
 
 def test_an_identity_is_made_once(tmp_path: Path) -> None:
-    """A start keeps what is there; making another needs the will to replace it."""
-    first = ensure_identity(tmp_path, PASSWORD, NAMES, now=time.time())
+    """A start makes one where there is none and keeps what is there; making another needs the will to replace it."""
+    ensure_identity(tmp_path, RootKey(bytes(range(32))), Site())
     before = own_certificates(tmp_path)
+    ensure_identity(tmp_path, RootKey(bytes(range(32))), Site())
 
-    assert (first, ensure_identity(tmp_path, PASSWORD, NAMES, now=time.time())) == (True, False)
+    assert own_certificates(tmp_path) == before
     with pytest.raises(TlsIdentityExistsError):
         create_identity(tmp_path, PASSWORD, NAMES, now=time.time())
     assert own_certificates(tmp_path) == before

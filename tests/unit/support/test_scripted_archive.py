@@ -16,7 +16,7 @@ from pynetdicom.events import Event
 from tests.fakes import script, units
 from tests.fakes.script import Action, Answer, Break, End, Stage, Welcome, always
 from tests.fakes.scripted_archive import ScriptedArchive
-from tests.support import dcmtk, part10, samples
+from tests.support import dcmtk, part10, samples, wire
 from tests.support.eventually import eventually
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -154,7 +154,7 @@ def test_associations_are_rejected_as_told(archive: ScriptedArchive, reject: tup
 
     with socket.create_connection(("127.0.0.1", archive.port), _PATIENCE_S) as connection:
         connection.sendall(_association_request())
-        answer = _exactly(connection, 10)
+        answer = wire.exactly(connection, 10)
 
     assert answer == b"\x03\0\0\0\0\x04\0" + bytes(reject)
     assert [visit.ended for visit in archive.visits] == ["rejected"]
@@ -214,7 +214,7 @@ def test_an_association_request_can_be_answered_with_any_bytes(archive: Scripted
 
     with socket.create_connection(("127.0.0.1", archive.port), _PATIENCE_S) as connection:
         connection.sendall(_association_request())
-        answer = _exactly(connection, 6)
+        answer = wire.exactly(connection, 6)
 
     assert answer == b"\x02\0\xff\xff\xff\xff"
 
@@ -304,17 +304,8 @@ def _association_request() -> bytes:
 
 
 def _read_unit(connection: socket.socket) -> bytes:
-    head = _exactly(connection, 6)
-    return _exactly(connection, int.from_bytes(head[2:], "big"))
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    received = b""
-    while len(received) < size:
-        more = connection.recv(size - len(received))
-        assert more, "the connection was closed"
-        received += more
-    return received
+    head = wire.exactly(connection, 6)
+    return wire.exactly(connection, int.from_bytes(head[2:], "big"))
 
 
 def _can_connect(port: int) -> bool:
