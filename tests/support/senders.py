@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 from pynetdicom import AE, _config, build_context, evt
@@ -64,6 +64,7 @@ def send_once(port: int, files: Sequence[Path], *, calling: str = "RAWSENDER", c
     contexts = [build_context(sop_class, syntax) for sop_class, syntax in kinds]
     association = ae.associate("127.0.0.1", port, contexts, ae_title=called, evt_handlers=_AT_ONCE)
     assert association.is_established, "the association was refused"
+    keep_answers(association)
     statuses: dict[Path, int | None] = {}
     for path in files:
         try:
@@ -75,6 +76,20 @@ def send_once(port: int, files: Sequence[Path], *, calling: str = "RAWSENDER", c
         statuses[path] = None if status is None else int(status)
     association.release()
     return statuses
+
+
+def keep_answers(association: Association) -> None:
+    """Let nobody but the waiting `send_c_store` take a message off this association.
+
+    pynetdicom's own thread looks for requests of the peer between two of ours. It may already be past the point where it is told to
+    pause, and then takes the answer for such a request: the sender waits for nothing until its time-out, and aborts.
+    """
+    take = association.dimse.get_msg
+
+    def take_if_waiting(block: bool = False) -> Any:  # noqa: FBT001, FBT002 - pynetdicom's own signature
+        return take(block=True) if block else (None, None)
+
+    association.dimse.get_msg = take_if_waiting  # type: ignore[method-assign]
 
 
 def _send_files_as_they_are() -> None:
@@ -164,6 +179,7 @@ class PatientSender(threading.Thread):
             return None
         if not association.is_established:
             return None
+        keep_answers(association)
         self.books.associations += 1
         return association
 

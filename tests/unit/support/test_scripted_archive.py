@@ -16,7 +16,7 @@ from pynetdicom.events import Event
 from tests.fakes import script, units
 from tests.fakes.script import Action, Answer, Break, End, Stage, Welcome, always
 from tests.fakes.scripted_archive import ScriptedArchive
-from tests.support import dcmtk, part10, samples, wire
+from tests.support import dcmtk, part10, samples, senders, wire
 from tests.support.eventually import eventually
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -53,7 +53,9 @@ def _associate(archive: ScriptedArchive, *, calling: str = "CLIENT", patience_s:
     ae = AE(calling)
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = patience_s
     ae.requested_contexts = [build_context(_CT, [_EXPLICIT, _IMPLICIT]), build_context("1.2.840.10008.1.1")]
-    return ae.associate("127.0.0.1", archive.port, ae_title="ARCHIVE", evt_handlers=[(evt.EVT_CONN_OPEN, _remember)])
+    association = ae.associate("127.0.0.1", archive.port, ae_title="ARCHIVE", evt_handlers=[(evt.EVT_CONN_OPEN, _remember)])
+    senders.keep_answers(association)
+    return association
 
 
 def _store(archive: ScriptedArchive, file: Path, *, patience_s: float = _PATIENCE_S) -> int | None:
