@@ -57,11 +57,14 @@ def _receiver(data: Path, service: Service) -> None:
     from appliance.route.possible import possible_destinations
     from appliance.runtime.slots import Slots
     from appliance.runtime.wakeup import Bell
+    from appliance.spool.heads import HeadPost
     from appliance.spool.store import Spool
 
     # Looked up anew for each association: a scanner that was just added is let in at its first try.
     site, clock = ActiveSite(data).newest, SystemClock()
-    spool = Spool(data, recipients=RememberedRecipients(data), digest_key=digest_key(data))
+    digests = digest_key(data)
+    heads = HeadPost(service.run_dir, digests)
+    spool = Spool(data, recipients=RememberedRecipients(data), digest_key=digests, heads=heads)
     spool.prepare()
     storage = StorageWatch(spool.space, lambda: site().retention, clock)
     acceptance, router = KnownAcceptance(service.run_dir), Bell(service.run_dir, "router")
@@ -108,6 +111,7 @@ def _router(data: Path, service: Service) -> None:
     from appliance.route.router import Router
     from appliance.runtime.control import ControlServer
     from appliance.runtime.wakeup import Bell, HintListener
+    from appliance.spool.heads import HeadListener
 
     # Looked up anew each time: an object is never routed by an older configuration than the one that let it in.
     site, clock, root = ActiveSite(data).newest, SystemClock(), root_key(data)
@@ -118,13 +122,15 @@ def _router(data: Path, service: Service) -> None:
         return
     hints = HintListener(service.run_dir, service.name)
     wake_sender = Bell(service.run_dir, "sender").ring
-    router = Router(spool, ledger, site, clock, wake_sender=wake_sender)
+    heads = HeadListener(service.run_dir, digest_key(data))
+    router = Router(spool, ledger, site, clock, wake_sender=wake_sender, heads=heads)
     router.recover()
     control = ControlServer(service.run_dir, service.name, ReplayDesk(ledger, site, clock, wake_sender).handlers())
     with following_site_file(data):
         service.ready()
         router.run(service.stopping, hints)
     control.close()
+    heads.close()
 
 
 def _mend_ledger(data: Path, root: RootKey, spool: Spool, service: Service) -> None:

@@ -80,6 +80,9 @@ class FileSink:
         log.info("demo.archived", sop_instance_uid=self._path.stem)
         return Answer(_SUCCESS)
 
+    def answered(self) -> None:
+        """Nothing is left to do."""
+
     def abort(self) -> None:
         """Leave nothing of an unfinished file."""
         if self._file is not None:

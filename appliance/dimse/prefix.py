@@ -18,7 +18,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from appliance.core.identity import Uid
 
@@ -66,8 +66,7 @@ class _Frame:
     implicit: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
+class _Head(NamedTuple):
     """An element head: its tag, its VR (empty in implicit VR) and its length."""
 
     tag: int
@@ -103,7 +102,8 @@ class ElementWalk:
         self._max_depth = max_depth
         self._stop_after = stop_after
         self._implicit = transfer_syntax in _IMPLICIT
-        self._order = ">" if transfer_syntax in _BIG_ENDIAN else "<"
+        order = ">" if transfer_syntax in _BIG_ENDIAN else "<"
+        self._tag, self._short, self._long = (struct.Struct(order + form) for form in ("HH", "H", "L"))
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS) if transfer_syntax in _DEFLATED else None
         self._is_broken = False
         self._head = bytearray()
@@ -149,24 +149,31 @@ class ElementWalk:
         while at < len(view) and self.state == "reading":
             if self._skip:
                 step = min(self._skip, len(view) - at)
-                self._take(view[at : at + step])
+                if self._collecting is not None:
+                    self._take(self._collecting, view[at : at + step])
                 self._skip -= step
                 at += step
                 if not self._skip:
                     self._end_value()
+                continue
+            if not self._head and len(view) - at >= _LONGEST_HEAD:
+                at += self._parse_head(view[at : at + _LONGEST_HEAD])
                 continue
             # A head may arrive in pieces: it is put together here, never more than twelve bytes.
             step = min(self._head_bytes - len(self._head), len(view) - at)
             self._head += view[at : at + step]
             at += step
             if len(self._head) == self._head_bytes:
-                self._parse_head()
+                if self._parse_head(bytes(self._head)):
+                    self._head.clear()
+                    self._head_bytes = _SHORTEST_HEAD
+                elif self.state == "reading":
+                    self._head_bytes = _LONGEST_HEAD
 
-    def _take(self, piece: memoryview) -> None:
+    def _take(self, tag: int, piece: memoryview) -> None:
         """Keep bytes of a wanted value, up to its limit."""
-        if self._collecting is not None:
-            kept = self.values[self._collecting]
-            self.values[self._collecting] = kept + bytes(piece[: self._max_value - len(kept)])
+        kept = self.values[tag]
+        self.values[tag] = kept + bytes(piece[: self._max_value - len(kept)])
 
     def _end_value(self) -> None:
         if self._collecting is not None:
@@ -174,31 +181,30 @@ class ElementWalk:
             if self._wanted <= self.values.keys():
                 self.state = "complete"
 
-    def _parse_head(self) -> None:
-        """Enter the element whose head is there, or ask for the rest of a long head."""
-        head = bytes(self._head)
-        group, element = struct.unpack_from(self._order + "HH", head)
+    def _parse_head(self, head: bytes | memoryview) -> int:
+        """Enter the element that begins here and return the length of its head; 0 when the rest of a long head is missing."""
+        group, element = self._tag.unpack_from(head)
         tag = group << 16 | element
-        vr = head[4:6]
+        vr = bytes(head[4:6])
+        size = _SHORTEST_HEAD
         if group == _DELIMITERS or self._in_implicit():
-            parsed = _Head(tag, b"", struct.unpack_from(self._order + "L", head, 4)[0])
+            parsed = _Head(tag, b"", self._long.unpack_from(head, 4)[0])
         elif vr in _SHORT_LENGTH:
-            parsed = _Head(tag, vr, struct.unpack_from(self._order + "H", head, 6)[0])
+            parsed = _Head(tag, vr, self._short.unpack_from(head, 6)[0])
         elif not _UPPER.issuperset(vr):
             self._fail("an element has no VR: not the announced transfer syntax, or not DICOM")
-            return
+            return size
         elif len(head) < _LONGEST_HEAD:
-            self._head_bytes = _LONGEST_HEAD
-            return
+            return 0
         else:
-            parsed = _Head(tag, vr, struct.unpack_from(self._order + "L", head, 8)[0])
-        self._head.clear()
-        self._head_bytes = _SHORTEST_HEAD
+            size = _LONGEST_HEAD
+            parsed = _Head(tag, vr, self._long.unpack_from(head, 8)[0])
         self._elements_left -= 1
         if self._elements_left < 0:
             self.state = "exhausted"
-            return
-        self._enter(parsed)
+        else:
+            self._enter(parsed)
+        return size
 
     def _in_implicit(self) -> bool:
         return self._frames[-1].implicit if self._frames else self._implicit

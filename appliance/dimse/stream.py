@@ -5,8 +5,9 @@ What lies below it (units, contexts, commands) may change without what lies abov
 `StreamingProvider` puts an acceptor's incoming messages together. A data set is never kept: each piece goes to the sink in the thread that
 read it from the network, so a slow disk slows the sender down and nothing queues up.
 
-Promises: a sink that got `begin` gets exactly one of `commit` and `abort`, also when the association ends in mid-message; every request
-with a message id gets exactly one answer; after a failed C-STORE the association goes on, its remaining bytes are thrown away.
+Promises: a sink that got `begin` gets exactly one of `commit`, which `answered` follows, and `abort`, also when the association ends in
+mid-message; every request with a message id gets exactly one answer; after a failed C-STORE the association goes on, its remaining bytes
+are thrown away.
 Failures: `PduInvalidError` (peer) for messages that break the protocol, and for peers that go on sending what was refused.
 Limits: C-STORE is served in contexts for storage, C-ECHO in those for verification; every other request is answered 0211 (its data set
 thrown away).
@@ -91,6 +92,9 @@ class IncomingSink(Protocol):
 
     def commit(self) -> Answer:
         """Make the whole object durable and return the answer; 0000 means that it is (P1)."""
+
+    def answered(self) -> None:
+        """The answer of `commit` is on its way, or could not be sent: a moment for what nobody waits for. Never raises."""
 
     def abort(self) -> None:
         """Leave nothing behind; may follow anything, never raises."""
@@ -242,7 +246,11 @@ class StreamingProvider:
         if message.sink is None:
             self._pause()
         assert message.answer is not None  # noqa: S101 (each branch above set one; for the type checker)
-        self._respond(message.context.context_id, _response(message.command, message.answer))
+        try:
+            self._respond(message.context.context_id, _response(message.command, message.answer))
+        finally:
+            if message.sink is not None:
+                message.sink.answered()
 
     @staticmethod
     def _refuse(message: _Message, error: Exception) -> None:

@@ -63,6 +63,9 @@ class ObjectTaker(Protocol):
     def admit(self, header: ObjectHeader) -> OpenObject:
         """Begin an object."""
 
+    def make_ready(self) -> None:
+        """Prepare for the next one. Never raises."""
+
 
 class Storage(Protocol):
     """What knows whether the disk takes objects: `StorageWatch`."""
@@ -135,12 +138,16 @@ class StoreSink:
         except SpoolWriteError as error:
             raise self._no_storage(error) from error
         self._storage.stored(name.length)
-        self._on_stored()
         if has_leading_zero(self._command.sop_instance_uid):
             # Archives that hold to the letter will refuse it: say which source makes such UIDs (hostile-inputs.md row 37).
             log.info("instance.uid_irregular", object_id=name.object_id, source=self._origin.source_name, problem="leading zeros")
         log.debug("instance.stored", object_id=name.object_id, source=self._origin.source_name, length=name.length)
         return Answer(statuses.SUCCESS)
+
+    def answered(self) -> None:
+        """Wake whoever records objects, and get ready for the next one while the peer does."""
+        self._on_stored()
+        self._spool.make_ready()
 
     def abort(self) -> None:
         """Leave nothing behind."""

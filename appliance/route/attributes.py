@@ -68,6 +68,13 @@ def read_attributes(read: Callable[[int], bytes], transfer_syntax_uid: Uid) -> A
     return interpret(walk.values)
 
 
+def attributes_in(data: bytes, transfer_syntax_uid: Uid, *, is_whole: bool) -> Attributes | None:
+    """Return what the data set says that begins with `data`, or None where more of it has to be read; `is_whole`: there is no more."""
+    walk = ElementWalk(transfer_syntax_uid, _WANTED, max_bytes=HEAD_BYTES, stop_after=_SERIES_INSTANCE_UID)
+    walk.feed(data)
+    return None if walk.state == "reading" and not is_whole else interpret(walk.values)
+
+
 def interpret(values: Mapping[int, bytes]) -> Attributes:
     """Return the attributes in raw element values, decoded by the data set's own character set where it is usable. Never raises."""
     encodings = _encodings(values.get(_SPECIFIC_CHARACTER_SET, b""))

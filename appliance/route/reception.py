@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 from appliance.config.model import Site
 from appliance.config.sources import find_source
-from appliance.ledger.instances import InstanceFacts
-from appliance.route.attributes import read_attributes
+from appliance.ledger.instances import Attributes, InstanceFacts
+from appliance.route.attributes import attributes_in, read_attributes
 from appliance.route.planner import Plan, plan
 from appliance.route.rules import RoutingFacts
+from appliance.spool.heads import HeadListener
 from appliance.spool.names import SpoolName
+from appliance.spool.part10 import ObjectHeader
 from appliance.spool.store import Spool
 
 
@@ -29,11 +31,9 @@ class Reception:
     plan: Plan
 
 
-def read_reception(spool: Spool, site: Site, name: SpoolName) -> Reception:
-    """Return what the object is and where it has to go. Raises what opening and reading it raises."""
-    with spool.open(name) as sealed:
-        header = sealed.header
-        attributes = read_attributes(sealed.read, header.transfer_syntax_uid)
+def read_reception(spool: Spool, site: Site, name: SpoolName, heads: HeadListener | None = None) -> Reception:
+    """Return what the object is and where it has to go, from its head where `heads` has it. Raises what opening and reading it raises."""
+    header, attributes = _from_head(name, heads) or _from_disk(spool, name)
     source = find_source(site, header.calling_title, header.peer_address)
     facts = InstanceFacts(
         object_id=name.object_id,
@@ -60,3 +60,16 @@ def read_reception(spool: Spool, site: Site, name: SpoolName) -> Reception:
         station_name=attributes.station_name,
     )
     return Reception(name, facts, plan(site, asked))
+
+
+def _from_head(name: SpoolName, heads: HeadListener | None) -> tuple[ObjectHeader, Attributes] | None:
+    head = None if heads is None else heads.take(name.object_id)
+    if head is None:
+        return None
+    attributes = attributes_in(head.data, head.header.transfer_syntax_uid, is_whole=len(head.data) == name.length)
+    return None if attributes is None else (head.header, attributes)
+
+
+def _from_disk(spool: Spool, name: SpoolName) -> tuple[ObjectHeader, Attributes]:
+    with spool.open(name) as sealed:
+        return sealed.header, read_attributes(sealed.read, sealed.header.transfer_syntax_uid)

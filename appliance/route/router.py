@@ -25,6 +25,7 @@ from appliance.runtime.clock import Clock, Due
 from appliance.runtime.logging import get_logger
 from appliance.runtime.wakeup import HintListener
 from appliance.spool.age import SealDamagedError, SealForeignError, SealFormatError
+from appliance.spool.heads import HeadListener
 from appliance.spool.names import SpoolName
 from appliance.spool.part10 import ObjectHeaderError
 from appliance.spool.store import Spool, SpoolObjectMissingError
@@ -49,12 +50,21 @@ _PASSING = (LedgerLockedError, LedgerStorageError, OSError)
 class Router:
     """Takes objects from one spool into one ledger. There is one router a box, in one thread."""
 
-    def __init__(self, spool: Spool, ledger: Ledger, site: Callable[[], Site], clock: Clock, wake_sender: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        ledger: Ledger,
+        site: Callable[[], Site],
+        clock: Clock,
+        wake_sender: Callable[[], None],
+        heads: HeadListener | None = None,
+    ) -> None:
         """Route by what `site` says then; `wake_sender` is called after each commit that made deliveries."""
         self._spool = spool
         self._site = site
         self._clock = clock
         self._wake_sender = wake_sender
+        self._heads = heads
         self._recorder = Recorder(ledger, clock)
         self._pending: list[SpoolName] = []
         self._aside: dict[str, Due] = {}
@@ -129,7 +139,7 @@ class Router:
     def _open(self, name: SpoolName, site: Site) -> Reception | None:
         """Return the object understood, or None when it was put into quarantine, set aside or is gone."""
         try:
-            reception = read_reception(self._spool, site, name)
+            reception = read_reception(self._spool, site, name, self._heads)
         except _DAMAGED as error:
             self._quarantine(name, error)
         except SealForeignError as error:

@@ -11,25 +11,21 @@ the next process sweeps.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from blake3 import blake3
 
 from appliance.core.errors import ApplianceError, Fault
-from appliance.keys.generations import Recipients
-from appliance.spool.age import SealWriter
-from appliance.spool.files import publish, start_write_back, write_all
+from appliance.spool.blanks import Blank
+from appliance.spool.files import start_write_back
+from appliance.spool.heads import HEAD_BYTES, HeadPost
 from appliance.spool.landing import Landing
 from appliance.spool.names import DIGEST_BYTES, SpoolName
-from appliance.spool.part10 import ObjectHeader, encode_header
+from appliance.spool.part10 import ObjectHeader
+from appliance.spool.partial import PartialFile
 from appliance.spool.workspaces import Workspaces
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -56,70 +52,42 @@ class SpoolWriteError(ApplianceError):
             super().__init__(f"the spool cannot be written: {reason}", advice="Look at the kernel log for errors of the disk.")
 
 
-@dataclass(frozen=True, slots=True)
-class PartialFile:
-    """Where an object is written until it is complete: a descriptor, and a path where the file system needs one."""
-
-    descriptor: int
-    path: Path | None
-
-    def sync(self) -> None:
-        """Make the content durable. Raises `OSError`."""
-        os.fsync(self.descriptor)
-
-    def name_in(self, directory_descriptor: int, name: str) -> None:
-        """Give the file its name in a directory, at once and whole; the name is not durable by that. Raises `OSError`."""
-        if self.path is None:
-            publish(self.descriptor, directory_descriptor, name)
-        else:
-            # The name holds an id of 128 bits that was never given before: there is nothing to replace.
-            os.rename(self.path, name, dst_dir_fd=directory_descriptor)
-
-    def discard(self) -> None:
-        """Leave nothing; an object that was published stays."""
-        with contextlib.suppress(OSError):
-            os.close(self.descriptor)
-        if self.path is not None:
-            with contextlib.suppress(OSError):
-                self.path.unlink()
-
-
 class Admission:
     """An object being received. End it with `commit` or `abandon`; leaving a `with` block abandons what was not committed."""
 
     def __init__(
         self,
+        clear: bytes,
         header: ObjectHeader,
-        recipients: Recipients,
+        blank: Blank,
         digest_key: bytes,
         *,
         landing: Landing,
-        create: Callable[[], PartialFile],
         workspaces: Workspaces,
+        heads: HeadPost | None = None,
     ) -> None:
-        """Make the partial file and seal the header into it. Raises `SpoolWriteError`, and `ObjectHeaderError` before anything is made."""
-        clear = encode_header(header)
+        """Seal `clear`, the header encoded, into `blank`, which is the admission's own now. Raises `SpoolWriteError`.
+
+        Its head goes to `heads` once the object is durable.
+        """
+        self._clear = clear
         self._header = header
-        self._generation = recipients.generation
+        self._generation = blank.recipients.generation
         self._landing = landing
+        self._heads = heads if header.kind == "instance" else None
+        self._head = b""
         self._digest = blake3(key=digest_key)
         self._length = self._on_its_way = 0
+        self._file: PartialFile | None = blank.file
+        self._seal = blank.seal
         self._workspaces = workspaces
-        try:
-            self._file: PartialFile | None = create()
-        except OSError as error:
-            raise SpoolWriteError(error) from error
-        descriptor = self._file.descriptor
         self._workspace = workspaces.borrow()
+        self._seal.work_in(self._workspace)
         try:
-            self._seal = SealWriter(partial(write_all, descriptor), recipients.all, workspace=self._workspace)
             self._seal.write(clear)
         except OSError as error:
             self.abandon()
             raise SpoolWriteError(error) from error
-        except ApplianceError:
-            self.abandon()
-            raise
 
     @property
     def object_id(self) -> str:
@@ -129,6 +97,8 @@ class Admission:
     def write(self, data: bytes | memoryview) -> None:
         """Take the next bytes of the data set; the buffer may be used again at once. Raises `SpoolWriteError`, and all is gone."""
         file = self._open_file()
+        if self._heads is not None and self._length < HEAD_BYTES:
+            self._head += data[: HEAD_BYTES - self._length]
         self._digest.update(data)
         self._length += len(data)
         try:
@@ -157,6 +127,8 @@ class Admission:
             raise SpoolWriteError(error) from error
         finally:
             self.abandon()
+        if self._heads is not None:
+            self._heads.send(name.object_id, self._clear, self._head)
         return name
 
     def abandon(self) -> None:

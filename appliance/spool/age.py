@@ -83,12 +83,8 @@ class SealWriter:
         recipients: Sequence[bytes],
         *,
         entropy: Callable[[int], bytes] = os.urandom,
-        workspace: Workspace | None = None,
     ) -> None:
-        """Write the header for `recipients` (32-byte X25519 public keys, at least one).
-
-        Nobody else may use `workspace` until the stream is finished or given up.
-        """
+        """Write the header for `recipients` (32-byte X25519 public keys, at least one)."""
         if not recipients:
             raise ValueError("an object is sealed to somebody")
         file_key = entropy(_FILE_KEY_BYTES)
@@ -97,17 +93,21 @@ class SealWriter:
         self._write = write
         self._cipher = _payload_cipher(file_key, nonce)
         self._counter = 0
-        self._workspace = workspace or Workspace()
+        self._workspace: Workspace | None = None
         self._held = 0
         self._finished = False
         write(header + b" " + _base64(_header_mac(file_key, header)) + b"\n" + nonce)
+
+    def work_in(self, workspace: Workspace) -> None:
+        """Seal in `workspace`, which nobody else may use until the stream is finished or given up; without this call, in one of its own."""
+        self._workspace = workspace
 
     def write(self, data: bytes | memoryview) -> None:
         """Seal `data`; up to one chunk of it is held back, because the last chunk is sealed differently."""
         if self._finished:
             raise ValueError("the stream is finished")
         view = memoryview(data)
-        clear = self._workspace.clear
+        clear = self._memory().clear
         start, end = 0, len(view)
         # A full chunk is sealed only when a byte follows it. What lies whole in the caller's buffer is not copied.
         while start < end:
@@ -128,10 +128,15 @@ class SealWriter:
         if self._finished:
             raise ValueError("the stream is finished")
         self._finished = True
-        self._seal(self._workspace.clear[: self._held], _LAST)
+        self._seal(self._memory().clear[: self._held], _LAST)
+
+    def _memory(self) -> Workspace:
+        if self._workspace is None:
+            self._workspace = Workspace()
+        return self._workspace
 
     def _seal(self, chunk: memoryview, flag: bytes) -> None:
-        sealed = self._workspace.sealed[: len(chunk) + TAG_BYTES]
+        sealed = self._memory().sealed[: len(chunk) + TAG_BYTES]
         self._cipher.encrypt_into(self._counter.to_bytes(11, "big") + flag, chunk, None, sealed)
         self._counter += 1
         self._write(sealed)

@@ -19,7 +19,7 @@ from appliance.spool.files import open_directory
 
 
 class Publishable(Protocol):
-    """A complete file without its name: `admission.PartialFile`."""
+    """A complete file without its name: `partial.PartialFile`."""
 
     def sync(self) -> None:
         """Make the content durable."""

@@ -14,8 +14,8 @@ import secrets
 import threading
 from pathlib import Path
 
-from appliance.spool.admission import PartialFile
 from appliance.spool.files import open_directory
+from appliance.spool.partial import PartialFile
 
 
 class ReceivingFolder:

@@ -9,6 +9,7 @@ Limits: one process moves objects (the router) and one removes them (the keeper)
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,12 +19,14 @@ from pathlib import Path
 from appliance.core.errors import ApplianceError
 from appliance.keys.generations import Recipients
 from appliance.runtime.logging import get_logger
-from appliance.spool.admission import Admission, PartialFile, SpoolWriteError
+from appliance.spool.admission import Admission, SpoolWriteError
 from appliance.spool.age import CHUNK_BYTES, TAG_BYTES, Identity, SealForeignError
+from appliance.spool.blanks import Blanks
 from appliance.spool.files import Space, create_unnamed, make_directories, space, sync_directory
+from appliance.spool.heads import HeadPost
 from appliance.spool.landing import Landing
 from appliance.spool.names import SUFFIX, ObjectIds, SpoolName, is_object_id
-from appliance.spool.part10 import ObjectHeader, ObjectHeaderError
+from appliance.spool.part10 import ObjectHeader, ObjectHeaderError, encode_header
 from appliance.spool.receiving import ReceivingFolder
 from appliance.spool.sealed import SealedObject
 from appliance.spool.workspaces import Workspaces
@@ -54,10 +57,12 @@ class Spool:
         digest_key: bytes | None = None,
         identities: Mapping[int, bytes] | None = None,
         unnamed: Callable[[Path], int | None] = create_unnamed,
+        heads: HeadPost | None = None,
     ) -> None:
         """Take the keys that this process may have: `recipients` and `digest_key` to receive, `identities` (by generation) to open.
 
         `recipients` is asked for each object, so it should remember. `unnamed` makes nameless files; tests pass one that cannot.
+        `heads` is told what was received.
         """
         self._data = data
         self._spool = data / "spool"
@@ -70,7 +75,8 @@ class Spool:
         self._digest_key = digest_key
         self._identities = identities
         self._ready: dict[bytes, Identity] = {}
-        self._unnamed = unnamed
+        self._blanks = Blanks(lambda: unnamed(self._incoming), self._receiving.create)
+        self._heads = heads
         self._workspaces = Workspaces()
         self._ids = ObjectIds()
         self._foreign_inodes: set[int] = set()
@@ -89,6 +95,7 @@ class Spool:
         """Give back what this process holds in `receiving/` and `incoming/`; the spool may be used again."""
         self._receiving.close()
         self._landing.close()
+        self._blanks.close()
 
     def admit(self, header: ObjectHeader) -> Admission:
         """Begin an object; its header is sealed at once.
@@ -102,9 +109,18 @@ class Spool:
             header = replace(header, reception_id=self._ids.next(header.received_at))
         elif not is_object_id(header.reception_id):
             raise ObjectHeaderError("the reception id is not an object id")
-        return Admission(
-            header, self._recipients(), self._digest_key, landing=self._landing, create=self._create, workspaces=self._workspaces
-        )
+        clear = encode_header(header)
+        try:
+            blank = self._blanks.take(self._recipients())
+        except OSError as error:
+            raise SpoolWriteError(error) from error
+        return Admission(clear, header, blank, self._digest_key, landing=self._landing, workspaces=self._workspaces, heads=self._heads)
+
+    def make_ready(self) -> None:
+        """Prepare for the next object, which is then admitted sooner. Never raises: what is wrong, `admit` will say."""
+        if self._recipients is not None:
+            with contextlib.suppress(ApplianceError, OSError):
+                self._blanks.make_ready(self._recipients())
 
     def incoming(self) -> list[SpoolName]:
         """Return the objects that wait, in the order of their ids. Raises `OSError`.
@@ -212,10 +228,6 @@ class Spool:
     def space(self) -> Space:
         """Return what is left on the spool's file system. Raises `OSError`."""
         return space(self._spool)
-
-    def _create(self) -> PartialFile:
-        descriptor = self._unnamed(self._incoming)
-        return self._receiving.create() if descriptor is None else PartialFile(descriptor, None)
 
     def _places(self, name: SpoolName) -> Iterable[str]:
         """Where the object can be: in the store, still waiting, or in the store because it was moved while we looked."""

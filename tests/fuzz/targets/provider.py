@@ -47,6 +47,10 @@ class FailingSink:
         self.ended.append("commit")
         return Answer(statuses.SUCCESS)
 
+    def answered(self) -> None:
+        """Be told only after a commit."""
+        assert self.ended == ["commit"], "answered before its commit"
+
     def abort(self) -> None:
         """End, whatever happened."""
         assert not self.ended, "two ends"

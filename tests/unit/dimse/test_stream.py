@@ -42,6 +42,10 @@ class Sink:
         self._note("commit")
         return self.answer
 
+    def answered(self) -> None:
+        """Note that it was told."""
+        self._note("answered")
+
     def abort(self) -> None:
         """Note the end."""
         self._note("abort")
@@ -110,7 +114,7 @@ def test_an_object_streams_through() -> None:
     bench.data(b"")
     bench.data(b"def", last=True)
 
-    assert bench.sinks[0].calls == ["begin 1", "write", "write", "commit"]
+    assert bench.sinks[0].calls == ["begin 1", "write", "write", "commit", "answered"]
     assert bench.sinks[0].data == b"abcdef"
     assert bench.sinks[0].command == StoreCommand(7, CT, INSTANCE, 1)
     assert bench.answers == [(1, 0x8001, 0x0000, "")]

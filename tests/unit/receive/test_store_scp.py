@@ -74,6 +74,7 @@ class Bench:
     has_room: bool = True
     objects: list[FakeObject] = field(default_factory=list)
     hints: int = 0
+    ready: int = 0
     failures: list[ApplianceError] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
 
@@ -83,6 +84,10 @@ class Bench:
             raise DISK_FULL
         self.objects.append(FakeObject(header, self.fails_at))
         return self.objects[-1]
+
+    def make_ready(self) -> None:
+        """Note that there is time for it."""
+        self.ready += 1
 
     def may_accept(self) -> bool:
         """Say whether there is room."""
@@ -107,16 +112,18 @@ class Bench:
             sink.begin(command or StoreCommand(1, CT, INSTANCE, 0), AcceptedContext(1, Uid(CT), Uid(syntax)))
             for at in range(0, len(data), piece):
                 sink.write(memoryview(data)[at : at + piece])
-            return sink.commit().status
+            status = sink.commit().status
         except StoreRefusedError as error:
             sink.abort()
             return error.answer.status
+        sink.answered()
+        return status
 
 
 @pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN])
 @pytest.mark.parametrize("piece", [1, 100, 100_000])
 def test_the_bytes_are_stored_as_they_came(syntax: str, piece: int) -> None:
-    """Every byte arrives once and unchanged, whatever the pieces; then the router is woken."""
+    """Every byte arrives once and unchanged, whatever the pieces; then the router is woken, and the next object prepared for."""
     bench = Bench()
     data = data_set(syntax=syntax, tail=b"\x01\x02" * 300)
 
@@ -125,7 +132,7 @@ def test_the_bytes_are_stored_as_they_came(syntax: str, piece: int) -> None:
     assert status == 0x0000
     assert (bench.objects[0].data, bench.objects[0].end) == (data, "committed")
     assert bench.objects[0].header == ObjectHeader(Uid(CT), Uid(INSTANCE), Uid(syntax), "CT1", "edge", "10.0.0.7", "", 1000.5)
-    assert (bench.hints, bench.lengths) == (1, [5])
+    assert (bench.hints, bench.ready, bench.lengths) == (1, 1, [5])
 
 
 def test_uids_far_behind_and_out_of_order_are_found() -> None:

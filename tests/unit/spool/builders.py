@@ -12,6 +12,7 @@ from appliance.core.identity import Uid
 from appliance.keys.generations import Recipients
 from appliance.spool.age import SealReader, SealWriter
 from appliance.spool.files import create_unnamed
+from appliance.spool.heads import HeadPost
 from appliance.spool.part10 import ObjectHeader
 from appliance.spool.store import Spool
 
@@ -44,7 +45,14 @@ def a_header(
     )
 
 
-def a_spool(data: Path, *, generation: int = 1, private: bytes = PRIVATE, unnamed: Callable[[Path], int | None] = create_unnamed) -> Spool:
+def a_spool(
+    data: Path,
+    *,
+    generation: int = 1,
+    private: bytes = PRIVATE,
+    unnamed: Callable[[Path], int | None] = create_unnamed,
+    heads: HeadPost | None = None,
+) -> Spool:
     """Return a prepared spool that can receive and open."""
     spool = Spool(
         data,
@@ -52,6 +60,7 @@ def a_spool(data: Path, *, generation: int = 1, private: bytes = PRIVATE, unname
         digest_key=DIGEST_KEY,
         identities={generation: private},
         unnamed=unnamed,
+        heads=heads,
     )
     spool.prepare()
     return spool

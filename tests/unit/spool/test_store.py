@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from appliance.core.errors import Fault
 from appliance.keys.generations import Recipients
-from appliance.spool import admission, files, landing
+from appliance.spool import blanks, files, landing
 from appliance.spool.age import SealDamagedError, SealForeignError, SealFormatError
 from appliance.spool.names import SpoolName
 from appliance.spool.part10 import ObjectHeader, ObjectHeaderError
@@ -224,7 +224,7 @@ def test_a_write_that_fails_leaves_nothing(
 ) -> None:
     """The error says whether the disk is full and whose turn it is; the partial object is gone."""
     # The header of the seal is written at once.
-    monkeypatch.setattr(admission, "write_all", _raising(number, after=1, real=files.write_all))
+    monkeypatch.setattr(blanks, "write_all", _raising(number, after=1, real=files.write_all))
     entry = spool.admit(a_header())
 
     with pytest.raises(SpoolWriteError) as failed:
