@@ -48,6 +48,9 @@ _SEQUENCE_END = 0xFFFEE0DD
 # PS3.7 and PS3.10: command elements and file meta have no place in a data set.
 _NEVER_IN_A_DATA_SET = frozenset({0x0000, 0x0002})
 
+# Group and element, a short length, a long one: made once, because a walk is made for each object.
+_NUMBERS = {order: (struct.Struct(f"{order}HH"), struct.Struct(f"{order}H"), struct.Struct(f"{order}L")) for order in "<>"}
+
 # An element head: tag, VR and 16-bit length, or tag and 32-bit length; the long one has VR, two reserved bytes and 32-bit length.
 _SHORTEST_HEAD = 8
 _LONGEST_HEAD = 12
@@ -102,8 +105,7 @@ class ElementWalk:
         self._max_depth = max_depth
         self._stop_after = stop_after
         self._implicit = transfer_syntax in _IMPLICIT
-        order = ">" if transfer_syntax in _BIG_ENDIAN else "<"
-        self._tag, self._short, self._long = (struct.Struct(order + form) for form in ("HH", "H", "L"))
+        self._tag, self._short, self._long = _NUMBERS[">" if transfer_syntax in _BIG_ENDIAN else "<"]
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS) if transfer_syntax in _DEFLATED else None
         self._is_broken = False
         self._head = bytearray()

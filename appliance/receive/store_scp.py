@@ -53,6 +53,9 @@ class OpenObject(Protocol):
     def commit(self) -> SpoolName:
         """Make it durable and visible."""
 
+    def announce(self) -> None:
+        """Tell whoever records it how it begins. Never raises."""
+
     def abandon(self) -> None:
         """Leave nothing behind."""
 
@@ -102,6 +105,7 @@ class StoreSink:
         self._walk = ElementWalk(Uid(""), frozenset())
         self._held = bytearray()
         self._object: OpenObject | None = None
+        self._stored: OpenObject | None = None
 
     def begin(self, command: StoreCommand, context: AcceptedContext) -> None:
         """Judge the command alone."""
@@ -137,6 +141,7 @@ class StoreSink:
             name = admitted.commit()
         except SpoolWriteError as error:
             raise self._no_storage(error) from error
+        self._stored = admitted
         self._storage.stored(name.length)
         if has_leading_zero(self._command.sop_instance_uid):
             # Archives that hold to the letter will refuse it: say which source makes such UIDs (hostile-inputs.md row 37).
@@ -146,6 +151,8 @@ class StoreSink:
 
     def answered(self) -> None:
         """Wake whoever records objects, and get ready for the next one while the peer does."""
+        if self._stored is not None:
+            self._stored.announce()
         self._on_stored()
         self._spool.make_ready()
 

@@ -57,7 +57,7 @@ def read_attributes(read: Callable[[int], bytes], transfer_syntax_uid: Uid) -> A
 
     Raises what `read` raises, nothing else.
     """
-    walk = ElementWalk(transfer_syntax_uid, _WANTED, max_bytes=HEAD_BYTES, stop_after=_SERIES_INSTANCE_UID)
+    walk = _walk(transfer_syntax_uid)
     left = HEAD_BYTES
     while walk.state == "reading" and left > 0:
         piece = read(min(left, _READ_BYTES))
@@ -70,9 +70,13 @@ def read_attributes(read: Callable[[int], bytes], transfer_syntax_uid: Uid) -> A
 
 def attributes_in(data: bytes, transfer_syntax_uid: Uid, *, is_whole: bool) -> Attributes | None:
     """Return what the data set says that begins with `data`, or None where more of it has to be read; `is_whole`: there is no more."""
-    walk = ElementWalk(transfer_syntax_uid, _WANTED, max_bytes=HEAD_BYTES, stop_after=_SERIES_INSTANCE_UID)
+    walk = _walk(transfer_syntax_uid)
     walk.feed(data)
     return None if walk.state == "reading" and not is_whole else interpret(walk.values)
+
+
+def _walk(transfer_syntax_uid: Uid) -> ElementWalk:
+    return ElementWalk(transfer_syntax_uid, _WANTED, max_bytes=HEAD_BYTES, stop_after=_SERIES_INSTANCE_UID)
 
 
 def interpret(values: Mapping[int, bytes]) -> Attributes:

@@ -59,7 +59,10 @@ class Router:
         wake_sender: Callable[[], None],
         heads: HeadListener | None = None,
     ) -> None:
-        """Route by what `site` says then; `wake_sender` is called after each commit that made deliveries."""
+        """Route by what `site` says then; `wake_sender` is called after each commit that made deliveries.
+
+        What `heads` has of an object is not read from the disk again.
+        """
         self._spool = spool
         self._site = site
         self._clock = clock

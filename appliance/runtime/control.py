@@ -24,8 +24,8 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from appliance.core.errors import ApplianceError, Fault
+from appliance.runtime.datagrams import short_path
 from appliance.runtime.logging import get_logger
-from appliance.runtime.wakeup import short_path
 
 log = get_logger(__name__)
 

@@ -28,9 +28,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.runtime.control import CONTROL_VARIABLE, bind_control
+from appliance.runtime.datagrams import short_path
 from appliance.runtime.logging import get_logger
 from appliance.runtime.service import LIFELINE_VARIABLE
-from appliance.runtime.wakeup import short_path
 
 log = get_logger(__name__)
 

@@ -9,24 +9,10 @@ Limits: a hint says "look", not what; every loop also ticks.
 from __future__ import annotations
 
 import contextlib
-import os
 import select
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 
-# What a full, absent or stopped listener answers; all of them mean "it will look by itself at its next tick".
-_NOBODY_THERE = (BlockingIOError, FileNotFoundError, ConnectionRefusedError, ConnectionResetError)
-
-
-@contextlib.contextmanager
-def short_path(directory: Path, name: str) -> Iterator[str]:
-    """Give `directory/name` a path short enough for a Unix socket address (107 bytes), whatever the directory's length."""
-    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{name}"
-    finally:
-        os.close(descriptor)
+from appliance.runtime.datagrams import DatagramSender, listening_socket
 
 
 def hint(run_dir: Path, daemon: str) -> None:
@@ -40,20 +26,15 @@ class Bell:
 
     def __init__(self, run_dir: Path, daemon: str) -> None:
         """Ring for `daemon`. Raises `OSError` where there is no run directory."""
-        self._directory = os.open(run_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        # As in `short_path`.
-        self._address = f"/proc/self/fd/{self._directory}/{daemon}.hint"
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._hints = DatagramSender(run_dir, f"{daemon}.hint")
 
     def ring(self) -> None:
         """Wake the daemon if it listens."""
-        with contextlib.suppress(*_NOBODY_THERE):
-            self._socket.sendto(b"!", socket.MSG_DONTWAIT, self._address)
+        self._hints.send(b"!")
 
     def close(self) -> None:
         """Give the descriptors back."""
-        self._socket.close()
-        os.close(self._directory)
+        self._hints.close()
 
 
 class HintListener:
@@ -61,11 +42,8 @@ class HintListener:
 
     def __init__(self, run_dir: Path, daemon: str) -> None:
         """Bind `run_dir/<daemon>.hint`, replacing what a dead predecessor left."""
-        run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (run_dir / f"{daemon}.hint").unlink(missing_ok=True)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        with short_path(run_dir, f"{daemon}.hint") as path:
-            self._socket.bind(path)
+        self._socket = listening_socket(run_dir, f"{daemon}.hint")
+        self._socket.setblocking(False)
 
     def fileno(self) -> int:
         """Return the descriptor, for a poll of one's own."""

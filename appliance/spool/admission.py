@@ -68,7 +68,7 @@ class Admission:
     ) -> None:
         """Seal `clear`, the header encoded, into `blank`, which is the admission's own now. Raises `SpoolWriteError`.
 
-        Its head goes to `heads` once the object is durable.
+        Its head goes to `heads` with `announce`.
         """
         self._clear = clear
         self._header = header
@@ -76,6 +76,7 @@ class Admission:
         self._landing = landing
         self._heads = heads if header.kind == "instance" else None
         self._head = b""
+        self._is_durable = False
         self._digest = blake3(key=digest_key)
         self._length = self._on_its_way = 0
         self._file: PartialFile | None = blank.file
@@ -127,9 +128,13 @@ class Admission:
             raise SpoolWriteError(error) from error
         finally:
             self.abandon()
-        if self._heads is not None:
-            self._heads.send(name.object_id, self._clear, self._head)
+        self._is_durable = True
         return name
+
+    def announce(self) -> None:
+        """Hand the head of a committed object to whoever records it; of any other nothing. Never raises."""
+        if self._heads is not None and self._is_durable:
+            self._heads.send(self.object_id, self._clear, self._head)
 
     def abandon(self) -> None:
         """Leave nothing behind; never raises, and does nothing after `commit`."""

@@ -1,6 +1,6 @@
 """Blanks: files that wait for an object, already sealed to its recipients, though nobody knows yet which object it will be.
 
-Making the file and wrapping its key take a tenth of an object's time. Done while the peer prepares its next one, they cost nobody anything.
+Making the file and wrapping its key were a sixth of a CT image's time. Done while the peer prepares its next one, nobody waits for it.
 
 Promises: a blank belongs to the thread that made it, which serves one association, and is closed when that thread ends; it is used for one
 object, and only while its recipients are those in force. `make_ready` never raises and leaves nothing behind that has a name.

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import hmac
 import io
-import os
 import socket
 import threading
 from collections import OrderedDict
@@ -22,7 +21,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from appliance.runtime.wakeup import short_path
+from appliance.runtime.datagrams import DatagramSender, listening_socket
 from appliance.spool.names import OBJECT_ID_LENGTH
 from appliance.spool.part10 import MAX_HEADER_BYTES, ObjectHeader, ObjectHeaderError, read_header
 
@@ -50,23 +49,19 @@ class HeadPost:
 
     def __init__(self, run_dir: Path, digest_key: bytes) -> None:
         """Send to whoever listens in `run_dir`. Raises `OSError` where there is no such directory."""
-        self._directory = os.open(run_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        # As in `short_path`.
-        self._address = f"/proc/self/fd/{self._directory}/{_SOCKET_NAME}"
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._heads = DatagramSender(run_dir, _SOCKET_NAME)
         self._key = _key(digest_key)
 
     def send(self, object_id: str, clear: bytes, data: bytes) -> None:
         """Hand over the clear header and the first bytes of the data set of the object `object_id`."""
         content = object_id.encode("ascii") + clear + data
-        # A full queue, no listener, a datagram that is too long for the kernel: the router opens the object.
+        # One that the kernel does not take (too long, no memory) is one that the router does without.
         with contextlib.suppress(OSError):
-            self._socket.sendto(_tag(self._key, content) + content, socket.MSG_DONTWAIT, self._address)
+            self._heads.send(_tag(self._key, content) + content)
 
     def close(self) -> None:
         """Give the descriptors back."""
-        self._socket.close()
-        os.close(self._directory)
+        self._heads.close()
 
 
 class HeadListener:
@@ -74,13 +69,11 @@ class HeadListener:
 
     def __init__(self, run_dir: Path, digest_key: bytes) -> None:
         """Bind `run_dir/heads`, replacing what a dead predecessor left, and begin to listen."""
-        (run_dir / _SOCKET_NAME).unlink(missing_ok=True)
         self._key = _key(digest_key)
         self._waiting: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        with short_path(run_dir, _SOCKET_NAME) as path:
-            self._socket.bind(path)
+        self._stopping = threading.Event()
+        self._socket = listening_socket(run_dir, _SOCKET_NAME)
         self._thread = threading.Thread(target=self._listen, name="heads", daemon=True)
         self._thread.start()
 
@@ -103,13 +96,18 @@ class HeadListener:
 
     def close(self) -> None:
         """Stop listening; what waits is forgotten."""
+        self._stopping.set()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._socket.close()
 
     def _listen(self) -> None:
-        while content := self._socket.recv(_LONGEST):
+        while True:
+            content = self._socket.recv(_LONGEST)
+            # The socket gives nothing when it is shut down, and for an empty datagram.
+            if self._stopping.is_set():
+                return
             object_id = content[_TAG_BYTES : _TAG_BYTES + OBJECT_ID_LENGTH].decode("latin-1")
             with self._lock:
                 self._waiting[object_id] = content

@@ -42,6 +42,7 @@ class FakeObject:
     fails_at: str = ""
     data: bytes = b""
     end: str = "open"
+    announced: list[str] = field(default_factory=list)
 
     @property
     def object_id(self) -> str:
@@ -60,6 +61,10 @@ class FakeObject:
             raise DISK_FULL
         self.end = "committed"
         return NAME
+
+    def announce(self) -> None:
+        """Note whether it is durable by then."""
+        self.announced.append(self.end)
 
     def abandon(self) -> None:
         """Be gone."""
@@ -132,6 +137,7 @@ def test_the_bytes_are_stored_as_they_came(syntax: str, piece: int) -> None:
     assert status == 0x0000
     assert (bench.objects[0].data, bench.objects[0].end) == (data, "committed")
     assert bench.objects[0].header == ObjectHeader(Uid(CT), Uid(INSTANCE), Uid(syntax), "CT1", "edge", "10.0.0.7", "", 1000.5)
+    assert bench.objects[0].announced == ["committed"]
     assert (bench.hints, bench.ready, bench.lengths) == (1, 1, [5])
 
 

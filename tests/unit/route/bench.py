@@ -116,7 +116,9 @@ class Bench:
         )
         with self.receiver.admit(header) as admission:
             admission.write(content)
-            return admission.commit()
+            name = admission.commit()
+        admission.announce()
+        return name
 
     def receive_image(
         self,

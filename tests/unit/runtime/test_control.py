@@ -10,8 +10,8 @@ import pytest
 
 from appliance.core.errors import ApplianceError
 from appliance.runtime.control import ControlServer, NotRunningError, RequestRefusedError, RequestTimeoutError, ask
+from appliance.runtime.datagrams import short_path
 from appliance.runtime.requests import QueueReply, QueueRequest, QueueRow, StatusRequest
-from appliance.runtime.wakeup import short_path
 
 _ROW = QueueRow(7, "archive", "held", "verdict", "routine", "1.2", "1.2.3", 4, None, "refused")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.runtime.wakeup import short_path
+from appliance.runtime.datagrams import short_path
 from appliance.spool.heads import HEAD_BYTES, HeadListener, HeadPost, ObjectHead
 from appliance.spool.part10 import encode_header
 from tests.support.eventually import eventually
@@ -64,9 +64,11 @@ def test_a_received_object_announces_its_first_bytes(tmp_path: Path, listener: H
         for start in range(0, len(data), 3000):
             entry.write(memoryview(data)[start : start + 3000])
         name = entry.commit()
+        entry.announce()
     with spool.admit(a_header()) as entry:
         entry.write(b"short")
         short = entry.commit()
+        entry.announce()
 
     assert _taken(listener, name.object_id).data == data[:HEAD_BYTES]
     assert _taken(listener, short.object_id).data == b"short"
@@ -78,8 +80,10 @@ def test_an_abandoned_object_announces_nothing(tmp_path: Path, listener: HeadLis
     with spool.admit(a_header()) as entry:
         entry.write(b"never whole")
         object_id = entry.object_id
+    entry.announce()
     with spool.admit(a_header()) as entry:
         name = entry.commit()
+        entry.announce()
 
     assert _taken(listener, name.object_id).data == b""
     assert listener.take(object_id) is None
@@ -93,7 +97,7 @@ def test_what_is_forged_or_misnamed_is_not_taken(tmp_path: Path, listener: HeadL
         stranger.send(OBJECT_ID, clear, b"forged")
     post.send(OTHER_ID, clear, b"misnamed")
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as anybody, short_path(tmp_path, "heads") as path:
-        for noise in (b"x", b"x" * 48, b"x" * 16 + b"f" * 32 + clear):
+        for noise in (b"", b"x", b"x" * 48, b"x" * 16 + b"f" * 32 + clear):
             anybody.sendto(noise, path)
     last = "f" * 31 + "0"
     post.send(last, encode_header(replace(header, reception_id=last)), b"last")
