@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 DATA ?= var
 FUZZ_S ?= 60
-# Debian packages that the tests use as independent peers, and the command that shows each is there.
-PEERS := dcmtk:storescu age:age openssl:openssl strace:strace orthanc:/usr/sbin/Orthanc
+# Debian packages that the tests use as independent peers, and the command or file that shows each is there.
+PEERS := dcmtk:storescu age:age openssl:openssl strace:strace orthanc:/usr/sbin/Orthanc orthanc-dicomweb:/usr/share/orthanc/plugins/libOrthancDicomWeb.so openssh-server:/usr/sbin/sshd
 # Two workers for two cores, a file at a time: peers and daemons leave most of a core idle while they wait for each other.
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
@@ -26,7 +26,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	touch $@
 
 peers: ## install the Debian peers the tests need, where this user may
-	@missing=""; for peer in $(PEERS); do command -v $${peer#*:} >/dev/null || missing="$$missing $${peer%%:*}"; done; \
+	@missing=""; for peer in $(PEERS); do command -v $${peer#*:} >/dev/null || [ -e $${peer#*:} ] || missing="$$missing $${peer%%:*}"; done; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	  else echo "missing peers:$$missing (their tests skip; 'apt install$$missing' brings them)"; fi; fi

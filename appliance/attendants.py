@@ -13,6 +13,7 @@ from appliance.core.identity import Uid
 from appliance.keyring import private_spool, root_key, serve_ledger, snapshots
 from appliance.runtime.clock import SystemClock
 from appliance.runtime.control import ControlServer, Handler
+from appliance.runtime.deriving import DeriveRequest
 from appliance.runtime.requests import (
     ExportReply,
     ExportRequest,
@@ -35,6 +36,7 @@ _ROUND_EVERY_S = 870.0
 def lookup(data: Path, service: Service) -> None:
     """Answer questions about the ledger until nobody has asked for a while."""
     from appliance.config.active import ActiveSite
+    from appliance.manage.explaining import ExplainingDesk
     from appliance.manage.overview import Overview
     from appliance.spool.store import Spool
 
@@ -43,12 +45,15 @@ def lookup(data: Path, service: Service) -> None:
         return
     # Looked up anew for each question: whoever just applied a configuration sees it.
     overview = Overview(ledger, Spool(data), ActiveSite(data).newest, service.run_dir, SystemClock())
-    _serve(service, ControlServer(service.run_dir, service.name, overview.handlers()), _LOOKUP_IDLE_S)
+    handlers = {**overview.handlers(), **ExplainingDesk(ledger, ActiveSite(data).newest).handlers()}
+    _serve(service, ControlServer(service.run_dir, service.name, handlers), _LOOKUP_IDLE_S)
 
 
 def opener(data: Path, service: Service) -> None:
-    """Export sealed objects as files until nobody has asked for a while."""
+    """Export sealed objects as files, and derive what destinations are to get, until nobody has asked for a while."""
+    from appliance.opener.derivation import Derivations
     from appliance.opener.jobs import ExportFile, Wanted, export
+    from appliance.opener.workbench import Workbench
     from appliance.spool.names import SpoolName
 
     spool = private_spool(data, root_key(data))
@@ -62,7 +67,10 @@ def opener(data: Path, service: Service) -> None:
         done = export(spool, files, Path(request.folder), overwrite=request.overwrite)
         return ExportReply(tuple(ExportRow(one.file, one.outcome.value, one.problem) for one in done))
 
-    _serve(service, ControlServer(service.run_dir, service.name, {ExportRequest: answer}), _KEYS_IDLE_S)
+    derivations = Derivations(spool, Workbench())
+    handlers: dict[type, Handler] = {ExportRequest: answer, DeriveRequest: derivations.answer}
+    _serve(service, ControlServer(service.run_dir, service.name, handlers), _KEYS_IDLE_S)
+    derivations.close()
 
 
 def keeper(data: Path, service: Service) -> None:

@@ -50,11 +50,14 @@ def _receiver(data: Path, service: Service) -> None:
     from appliance.dimse.contexts import Acceptance
     from appliance.keys.generations import RememberedRecipients
     from appliance.receive.acceptance import KnownAcceptance
+    from appliance.receive.hearing import noted_by
     from appliance.receive.listener import AssociationOrigin, Listener
+    from appliance.receive.report_scp import report_sinks
     from appliance.receive.secure_door import SecureDoor
     from appliance.receive.space import StorageWatch
     from appliance.receive.store_scp import StoreSink
     from appliance.route.possible import possible_destinations
+    from appliance.runtime.callers import Callers
     from appliance.runtime.slots import Slots
     from appliance.runtime.wakeup import Bell
     from appliance.spool.heads import HeadPost
@@ -81,6 +84,7 @@ def _receiver(data: Path, service: Service) -> None:
     tls_sockets = inherited(TLS_LISTEN_VARIABLE)
     if tls_sockets is None:
         tls_sockets = bind((address.host, address.port) for address in site().listen.dicom_tls)
+    callers = Callers(service.run_dir, service.instance)
     listener = Listener(
         sockets,
         site,
@@ -90,18 +94,20 @@ def _receiver(data: Path, service: Service) -> None:
         stopping=service.stopping,
         known=known,
     )
+    listener.tell(noted_by(callers, site, clock))
+    listener.take_reports(report_sinks(spool, storage, clock, router.ring))
     if tls_sockets:
         listener.also_serve(SecureDoor(tls_sockets, lambda: site().tls, own_tls(data)))
     listener.start()
     service.ready()
-    _until_stopped(service)
+    _until_stopped(service, callers.write)
     listener.drain(_DRAIN_S)
 
 
-def _until_stopped(service: Service) -> None:
+def _until_stopped(service: Service, each_tick: Callable[[], None] = lambda: None) -> None:
     # Ticks, because the kernel may hand SIGTERM to another thread (it does after SIGCONT), and Python acts on it in this one only.
     while not service.stopping.wait(_TICK_S):
-        pass
+        each_tick()
 
 
 def _router(data: Path, service: Service) -> None:
@@ -167,8 +173,11 @@ def _sender(data: Path, service: Service) -> None:
     sender.secure_with(tls)
     orders = Orders(spool, ledger, clock, wake=service.wake)
     sender.recover()
+    # Whatever was on its way out is made again when it is needed.
+    spool.empty_derived()
     orders.recover()
-    handlers = {**Examinations(ledger, site, sender.examined, tls).handlers(), **OrderDesk(orders, ledger, site).handlers()}
+    examinations = Examinations(ledger, site, sender.examined, tls, service.run_dir)
+    handlers = {**examinations.handlers(), **OrderDesk(orders, ledger, site).handlers()}
     control = ControlServer(service.run_dir, service.name, handlers)
     service.ready()
     sender.run(service.stopping, hints)

@@ -17,6 +17,8 @@ from pathlib import Path
 _PROC = Path("/proc")
 # Fields of /proc/PID/stat counted after the command name, which may itself hold spaces and brackets (proc_pid_stat(5)).
 _STATE, _SESSION, _UTIME, _STIME, _CUTIME, _CSTIME = 0, 3, 11, 12, 13, 14
+# States in /proc/net/tcp (include/net/tcp_states.h).
+_ESTABLISHED, _LISTEN = "01", "0A"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,20 @@ def daemon_name(pid: int) -> str:
 
 def is_listening(port: int) -> bool:
     """Say whether a TCP socket listens on the port, without connecting to it: a program would take that for an association."""
+    return _sockets(port, _LISTEN) > 0
+
+
+def connections(port: int) -> int:
+    """Return how many connections to whoever listens on the port are established."""
+    return _sockets(port, _ESTABLISHED)
+
+
+def _sockets(port: int, state: str) -> int:
+    """Return how many TCP sockets of this port are in a state."""
     wanted = f":{port:04X}"
-    for table in ("tcp", "tcp6"):
-        for line in (_PROC / "net" / table).read_text(encoding="ascii").splitlines()[1:]:
-            fields = line.split()
-            # 0A is LISTEN (include/net/tcp_states.h).
-            if fields[1].endswith(wanted) and fields[3] == "0A":
-                return True
-    return False
+    tables = [(_PROC / "net" / table).read_text(encoding="ascii").splitlines()[1:] for table in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table]
+    return sum(row[1].endswith(wanted) and row[3] == state for row in rows)
 
 
 def _processes() -> Iterator[ProcessFacts]:

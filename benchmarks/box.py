@@ -7,6 +7,7 @@ Limits: one receiver worker a core and every default, as an operator would leave
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -44,10 +45,16 @@ class Box(Receiver):
     name = OURS
     called = "EDGE"
 
-    def __init__(self, destination: int | None = None, sources: Sequence[Source] = (SENDER,)) -> None:
-        """Take from these sources; send everything on to this port, if there is one."""
-        self._destination = destination
-        self._sources = sources
+    def __init__(
+        self,
+        destination: int | None = None,
+        sources: Sequence[Source] = (SENDER,),
+        *,
+        beside: int | None = None,
+        transcode: str | None = None,
+    ) -> None:
+        """Take from these sources; send everything on to this port, if there is one, in this form, and to the port `beside` too."""
+        self._site = functools.partial(site, sources=sources, destination=destination, beside=beside, transcode=transcode)
 
     def version(self) -> str:
         """Return the version of this checkout."""
@@ -55,8 +62,8 @@ class Box(Receiver):
 
     def prepare(self, place: Place) -> Start:
         """Write its site.toml."""
-        (place.data / "site.toml").write_text(site(place.port, self._sources, self._destination), encoding="utf-8")
-        return Start([*_command(place), "run"], os.environ, place.output)
+        (place.data / "site.toml").write_text(self._site(place.port), encoding="utf-8")
+        return Start([*command(place), "run"], os.environ, place.output)
 
     def is_ready(self, place: Place) -> bool:
         """Ready when it says so."""
@@ -65,7 +72,7 @@ class Box(Receiver):
     def received(self, place: Place) -> int:
         """Ask its own status: everything is recorded, and nothing was set aside."""
         answer = subprocess.run(
-            [*_command(place), "--json", "status"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_ANSWER_S, check=False
+            [*command(place), "--json", "status"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_ANSWER_S, check=False
         )
         try:
             instances = json.loads(answer.stdout)["instances"]
@@ -74,7 +81,14 @@ class Box(Receiver):
             raise RunInvalidError(f"the box does not say what it holds, and ended with {answer.returncode}") from error
 
 
-def site(port: int, sources: Sequence[Source] = (SENDER,), destination: int | None = None) -> str:
+def site(
+    port: int,
+    sources: Sequence[Source] = (SENDER,),
+    destination: int | None = None,
+    *,
+    beside: int | None = None,
+    transcode: str | None = None,
+) -> str:
     """Return the configuration of the box."""
     sections = [_section("box", name="benchmark", ae_title=Box.called), _section("listen", dicom=[f"127.0.0.1:{port}"])]
     sections += [
@@ -82,15 +96,20 @@ def site(port: int, sources: Sequence[Source] = (SENDER,), destination: int | No
         for number, source in enumerate(sources)
     ]
     if destination is not None:
-        sections.append(_section("[destination]", name="sink", ae_title="SINK", host="127.0.0.1", port=destination))
-        sections.append(_section("[route]", name="everything to the sink", to=["sink"]))
+        form = {} if transcode is None else {"transcode": transcode}
+        sections.append(_section("[destination]", name="sink", ae_title="SINK", host="127.0.0.1", port=destination, **form))
+        if beside is not None:
+            sections.append(_section("[destination]", name="beside", ae_title="BESIDE", host="127.0.0.1", port=beside))
+        to = ["sink"] if beside is None else ["sink", "beside"]
+        sections.append(_section("[route]", name="everything", to=to))
     return "\n".join(sections)
+
+
+def command(place: Place) -> list[str]:
+    """Return the words of the command line with which a box in this place is started and asked."""
+    return [str(Path(sys.executable).parent / "dicom-edge"), "--data", str(place.data)]
 
 
 def _section(header: str, /, **values: Any) -> str:
     # What JSON writes for these texts, numbers and lists is TOML too.
     return f"[{header}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
-
-
-def _command(place: Place) -> list[str]:
-    return [str(Path(sys.executable).parent / "dicom-edge"), "--data", str(place.data)]

@@ -11,19 +11,20 @@ from enum import StrEnum
 
 
 class Measure(StrEnum):
-    """Which figure a goal is about: two beside a peer's, and one that stands alone."""
+    """Which figure a goal is about: two beside a peer's, and one that stands alone, of which less is better or more."""
 
     RATE = "rate"
     CPU = "CPU"
     FIGURE = "figure"
+    FLOOR = "floor"
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
     """One goal of a row.
 
-    Beside a peer, `must` and `aim` are multiples of the peer's figure: at least for a rate, at most for CPU. Without one (`Measure.FIGURE`)
-    they are the most that the figure called `of` may be, in its own unit.
+    Beside a peer, `must` and `aim` are multiples of the peer's figure: at least for a rate, at most for CPU. Without one
+    they are the most (`Measure.FIGURE`) or the least (`Measure.FLOOR`) that the figure called `of` may be, in its own unit.
     """
 
     measure: Measure
@@ -31,10 +32,20 @@ class Goal:
     must: float
     aim: float
 
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it is about a figure of the box, and not about a peer's beside it."""
+        return self.measure in {Measure.FIGURE, Measure.FLOOR}
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether more is better."""
+        return self.measure in {Measure.RATE, Measure.FLOOR}
+
     def is_reached(self, measured: float, bound: float | None = None) -> bool:
         """Say whether what was measured keeps `must`, or another bound."""
         wanted = self.must if bound is None else bound
-        return measured >= wanted if self.measure is Measure.RATE else measured <= wanted
+        return measured >= wanted if self.is_floor else measured <= wanted
 
 
 def beside(peer: str, rate: tuple[float, float] | None = None, cpu: tuple[float, float] | None = None) -> tuple[Goal, ...]:
@@ -44,5 +55,10 @@ def beside(peer: str, rate: tuple[float, float] | None = None, cpu: tuple[float,
 
 
 def at_most(figure: str, must: float, aim: float) -> Goal:
-    """Return the goal for a figure that stands alone."""
+    """Return the goal for a figure that stands alone, and of which less is better."""
     return Goal(Measure.FIGURE, figure, must, aim)
+
+
+def at_least(figure: str, must: float, aim: float) -> Goal:
+    """Return the goal for a figure that stands alone, and of which more is better."""
+    return Goal(Measure.FLOOR, figure, must, aim)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,13 +27,14 @@ from benchmarks.sink import Sink
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """The program, where it works, what it is sent, and where it sends that."""
+    """The program, where it works, what it is sent, and where it sends that: to a port that leads to the destination."""
 
     receiver: Receiver
     program: RunningProgram
     place: Place
     load: Load
     destination: Sink
+    port: int
 
     def send(self, written: Written, callings: Sequence[str] = (sender.CALLING,)) -> Sent:
         """Send a batch to the program; return when it is answered."""
@@ -40,18 +42,27 @@ class Journey:
 
 
 @contextlib.contextmanager
-def journey(receiver_to: Callable[[int], Receiver], load: Load, directory: Path, *, is_warm: bool = True) -> Iterator[Journey]:
+def journey(
+    receiver_to: Callable[[int], Receiver],
+    load: Load,
+    directory: Path,
+    *,
+    is_warm: bool = True,
+    through: Callable[[int], AbstractContextManager[int]] = contextlib.nullcontext,
+    options: Sequence[str] = (),
+) -> Iterator[Journey]:
     """Start a destination, and the program that sends to its port; hand both over when they have the warm-up and are at rest.
 
-    With `is_warm` false they are handed over as they were started, at rest too.
+    With `is_warm` false they are handed over as they were started, at rest too. `through` leads to the destination's port from another one;
+    `options` are for `storescp`.
     """
     home = directory / "destination"
     clear(home)
     try:
-        with sink.receiving(home) as destination:
-            receiver = receiver_to(destination.port)
+        with sink.receiving(home, options=options) as destination, through(destination.port) as port:
+            receiver = receiver_to(port)
             with started(receiver, directory / "turn") as (program, place):
-                way = Journey(receiver, program, place, load, destination)
+                way = Journey(receiver, program, place, load, destination, port)
                 if is_warm:
                     way.send(load.warm_up)
                     destination.wait_for(load.warm_up.count, load.warm_up.length // load.warm_up.count)

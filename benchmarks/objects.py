@@ -23,13 +23,18 @@ from pydicom.uid import (
     EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
     GrayscaleSoftcopyPresentationStateStorage,
+    MRImageStorage,
 )
+
+from benchmarks import phantoms
 
 _GENERATED = "GENERATED^BENCHMARK"
 # "2.25." and 39 digits are the most that a UID of a UUID can have (PS3.5 B.2); one less always fits in 128 bits.
 _UID_LENGTH = len("2.25.") + 38
 # What 20 KiB of report are: findings of a few lines each.
 _FINDINGS, _FINDING_CHARACTERS = 60, 240
+# What 4 KiB are.
+_FEW_FINDINGS = 10
 # What 20 KiB of a presentation state are: outlines drawn over an image, of two floats a point.
 _OUTLINES, _OUTLINE_POINTS = 30, 70
 _FRAME_BYTES = 2 * 512 * 512
@@ -43,6 +48,9 @@ class Kind(StrEnum):
     REPORT = "20 KiB SR"
     PRESENTATION = "20 KiB PR"
     MAMMOGRAM = "32 MB MG"
+    SMALL = "4 KiB SR"
+    CT_PHANTOM = "512 KiB CT phantom"
+    MR_PHANTOM = "128 KiB MR phantom"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,13 @@ def template(kind: Kind) -> Template:
     elif kind is Kind.MAMMOGRAM:
         ds = _image(DigitalMammographyXRayImageStorageForPresentation, "MG", 4000, 4000)
     elif kind is Kind.REPORT:
-        ds = _report()
+        ds = _report(_FINDINGS)
+    elif kind is Kind.SMALL:
+        ds = _report(_FEW_FINDINGS)
+    elif kind is Kind.CT_PHANTOM:
+        ds = _phantom(CTImageStorage, "CT", 512, air=24, body=1060, noise=14)
+    elif kind is Kind.MR_PHANTOM:
+        ds = _phantom(MRImageStorage, "MR", 256, air=12, body=420, noise=9)
     else:
         ds = _presentation()
     return Template(_encoded(ds), str(ds.SOPInstanceUID).encode("ascii"))
@@ -122,11 +136,21 @@ def _image(sop_class: UID, modality: str, rows: int, columns: int) -> Dataset:
     return ds
 
 
-def _report() -> Dataset:
+def _phantom(sop_class: UID, modality: str, size: int, *, air: int, body: int, noise: float) -> Dataset:
+    """Return an image of 12 bits that a codec meets like a scanner's: a body with organs in air, and noise that neighbours share."""
+    ds = _base(sop_class, modality)
+    _describe_pixels(ds, size, size)
+    ds.BitsStored, ds.HighBit = 12, 11
+    ds.PixelData = phantoms.pixels(size, air=air, body=body, noise=noise)
+    ds["PixelData"].VR = "OW"
+    return ds
+
+
+def _report(findings: int) -> Dataset:
     ds = _base(BasicTextSRStorage, "SR")
     ds.CompletionFlag, ds.VerificationFlag, ds.ValueType, ds.ContinuityOfContent = "COMPLETE", "UNVERIFIED", "CONTAINER", "SEPARATE"
     ds.ConceptNameCodeSequence = [_code("18748-4", "LN", "Diagnostic imaging report")]
-    ds.ContentSequence = [_finding() for _ in range(_FINDINGS)]
+    ds.ContentSequence = [_finding() for _ in range(findings)]
     return ds
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from benchmarks.box import Box
-from benchmarks.receivers import Orthanc, Receiver, StockPynetdicom, StoreScp
+from benchmarks.receivers import DcmSend, Orthanc, Program, Receiver, StockPynetdicom, StoreScp
 
 
-def everyone() -> tuple[Receiver, ...]:
+def everyone() -> tuple[Program, ...]:
     """Return each program once."""
-    return (StoreScp(fork=False), StoreScp(fork=True), Orthanc(), StockPynetdicom(), Box())
+    return (StoreScp(fork=False), StoreScp(fork=True), Orthanc(), StockPynetdicom(), DcmSend(), Box())
 
 
 def named(name: str) -> Receiver:
-    """Return the program of this name."""
-    return next(program for program in everyone() if program.name == name)
+    """Return the program of this name, which receives."""
+    return next(program for program in everyone() if isinstance(program, Receiver) and program.name == name)
 
 
 def forwarder(name: str, destination: int) -> Receiver:

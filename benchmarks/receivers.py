@@ -60,15 +60,20 @@ class Place:
         return self.directory / "output"
 
 
-class Receiver(ABC):
+class Program(ABC):
     """One program of the comparison."""
 
     name: str
-    called = "ANY-SCP"
 
     @abstractmethod
     def version(self) -> str:
         """Return the version that is installed; `PeerMissingError` when none is."""
+
+
+class Receiver(Program):
+    """A program that receives."""
+
+    called = "ANY-SCP"
 
     @abstractmethod
     def prepare(self, place: Place) -> Start:
@@ -140,6 +145,16 @@ class Orthanc(Receiver):
             raise RunInvalidError(f"orthanc does not say what it holds: {error}") from error
         finally:
             connection.close()
+
+
+class DcmSend(Program):
+    """DCMTK's `dcmsend`, which sends files and receives nothing."""
+
+    name = "dcmsend"
+
+    def version(self) -> str:
+        """Return DCMTK's version."""
+        return installed.version(installed.find("dcmsend", "dcmtk"))
 
 
 class StockPynetdicom(Receiver):

@@ -60,7 +60,7 @@ class Result:
 
     def measured(self, goal: Goal) -> float | None:
         """Return what a goal is about, or None where it is about another figure or a peer that was not measured."""
-        if goal.measure is Measure.FIGURE:
+        if goal.stands_alone:
             return self.ours if goal.of == self.figure else None
         return (self.ratios if goal.measure is Measure.RATE else self.cpu_ratios).get(goal.of)
 

@@ -1,6 +1,6 @@
 """The rows of the benchmark: what is measured, in how many rounds, and what the box has to reach. A new row is an entry here.
 
-Limits: the rounds are as many as a whole run of twenty-five minutes allows.
+Limits: the rounds are as many as a whole run of forty-five minutes allows.
 """
 
 from __future__ import annotations
@@ -8,16 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.batches import Batch
+from benchmarks.black_hole import BlackHole
+from benchmarks.catch_up import CatchUp
 from benchmarks.crowd import Crowd
 from benchmarks.forwarding import Forwarding
 from benchmarks.full_ledger import FullLedger
-from benchmarks.goals import Goal, at_most, beside
+from benchmarks.goals import Goal, at_least, at_most, beside
 from benchmarks.idle import Idle
 from benchmarks.latency import Latency
+from benchmarks.line import Line
 from benchmarks.measuring import Reception
 from benchmarks.multiframe import Multiframe
 from benchmarks.objects import Kind
+from benchmarks.receivers import DcmSend
 from benchmarks.scene import Storage, Work
+from benchmarks.transcode import Transcode
+from benchmarks.wan import Wan
 
 _EVERYONE = ("storescp", "storescp --fork", "orthanc", "pynetdicom")
 # Per GiB received, beside Orthanc and beside storescp.
@@ -26,7 +32,7 @@ _CPU_BESIDE_ORTHANC, _CPU_BESIDE_STORESCP = (0.5, 0.35), (3.5, 2.5)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One piece of work, how many rounds of it count, and its goals."""
+    """One piece of work, how many rounds of it count, and its goals; without any it is for information."""
 
     key: str
     work: Work
@@ -77,4 +83,25 @@ ROWS: tuple[Row, ...] = (
         FullLedger(1_000_000, Batch(1000, kinds=(Kind.REPORT, Kind.PRESENTATION))),
         (at_most("router", 1.3, 1.1), at_most("sender", 1.3, 1.1), at_most("time", 1.3, 1.1)),
     ),
+    Row(
+        "wan-100ms",
+        Wan(Batch(1000), Line(100, 100)),
+        (at_least("line used", 85, 95), *beside("orthanc", (2.0, 8.0)), *beside(DcmSend.name, (2.0, 8.0))),
+        rounds=1,
+    ),
+    # 1,000 would take seven minutes at the width of the line alone, and twelve where it is waited for.
+    Row(
+        "wan-250ms",
+        Wan(Batch(200), Line(250, 10)),
+        (at_least("line used", 85, 95), *beside("orthanc", (1.2, 1.5)), *beside(DcmSend.name, (1.2, 1.5))),
+        rounds=1,
+    ),
+    Row("black-hole", BlackHole(Batch(500, associations=4)), (at_most("loss", 5, 2),), rounds=5),
+    Row(
+        "catch-up",
+        CatchUp(Batch(20_000, kinds=(Kind.SMALL,), associations=4)),
+        (at_most("first", 5, 3), at_most("slowest command", 0.5, 0.3)),
+        rounds=1,
+    ),
+    Row("transcode", Transcode((Batch(200, kinds=(Kind.CT_PHANTOM,)), Batch(400, kinds=(Kind.MR_PHANTOM,)))), ()),
 )

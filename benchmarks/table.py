@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.failures import BenchmarkError
 from benchmarks.figures import OURS
-from benchmarks.goals import Goal, Measure
+from benchmarks.goals import Goal
 from benchmarks.programs import everyone
 from benchmarks.results import Result
 from benchmarks.rows import Row
@@ -73,16 +73,15 @@ def _goals_of(row: Row, results: Sequence[Result]) -> Iterator[str]:
     for number, goal in enumerate(row.goals):
         result = next((result for result in results if result.measured(goal) is not None), None)
         value = None if result is None else result.measured(goal)
-        unit = "x" if goal.measure is not Measure.FIGURE else "" if result is None else result.unit
+        unit = "x" if not goal.stands_alone else "" if result is None else result.unit
         bounds = [f"{bound:g} {unit}".strip() for bound in (goal.must, goal.aim)]
         measured = "" if value is None else f"{value:g} {unit}".strip()
         yield _line(["" if number else row.key, _name(goal), *bounds, measured, _verdict(goal, value)])
 
 
 def _name(goal: Goal) -> str:
-    if goal.measure is Measure.FIGURE:
-        return f"{goal.of}, at most"
-    return f"{goal.measure} beside {goal.of}, {'at least' if goal.measure is Measure.RATE else 'at most'}"
+    what = goal.of if goal.stands_alone else f"{goal.measure} beside {goal.of}"
+    return f"{what}, {'at least' if goal.is_floor else 'at most'}"
 
 
 def _verdict(goal: Goal, value: float | None) -> str:

@@ -31,6 +31,7 @@ VERBS = {
     "route": "route",
     "run": "run",
     "send": "send",
+    "sources": "ask",
     "serve": "run",
     "spool": "spool",
     "status": "ask",

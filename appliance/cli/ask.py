@@ -1,15 +1,18 @@
-"""The verbs that ask the running box: status, studies, destinations."""
+"""The verbs that ask the running box: status, studies, destinations, sources."""
 
 from __future__ import annotations
 
+import getpass
 import sys
+from datetime import UTC, datetime
 
 import click
 
 from appliance.cli.output import age, print_json, print_json_rows, print_table, size
 from appliance.cli.state import State, everywhere, limited
 from appliance.manage.control import Control
-from appliance.runtime.requests import DestinationReply, StudiesRequest
+from appliance.runtime.questions import DestinationTestReply, SourceTestReply
+from appliance.runtime.requests import DestinationReply, PauseRequest, StudiesRequest
 
 
 @click.command()
@@ -50,7 +53,7 @@ def studies(state: State, /, limit: int, after: str | None, **wanted: str | None
         print_json_rows(rows)
         return
     print_table(
-        ("received", "study", "accession", "modality", "instances", "delivered", "destinations"),
+        ("received", "study", "accession", "modality", "instances", "complete", "delivered", "destinations"),
         (
             (
                 row.received,
@@ -58,6 +61,7 @@ def studies(state: State, /, limit: int, after: str | None, **wanted: str | None
                 row.accession_number,
                 row.modality,
                 row.instances,
+                "yes" if row.complete else "not yet",
                 row.delivered,
                 ", ".join(f"{name}: {_counts(counts)}" for name, counts in row.destinations.items()),
             )
@@ -87,9 +91,19 @@ def destinations(state: State) -> None:
 
 def _print_destinations(rows: tuple[DestinationReply, ...]) -> None:
     print_table(
-        ("destination", "address", "state", "waiting", "oldest", "held", "last success", "reason"),
+        ("destination", "address", "state", "waiting", "oldest", "held", "unproved", "last success", "reason"),
         (
-            (row.name, row.address, row.state, row.queued, age(row.oldest_s), row.held, row.last_success or "never", row.reason)
+            (
+                row.name,
+                row.address,
+                row.state,
+                row.queued,
+                age(row.oldest_s),
+                row.held,
+                row.unproved,
+                row.last_success or "never",
+                row.reason,
+            )
             for row in rows
         ),
         empty="No destination is configured.",
@@ -99,16 +113,64 @@ def _print_destinations(rows: tuple[DestinationReply, ...]) -> None:
 @destinations.command("test")
 @everywhere
 @click.argument("name")
+@click.option("--send", is_flag=True, help="Send a test image of no patient too (DICOM only).")
 @click.pass_obj
-def destinations_test(state: State, name: str) -> None:
+def destinations_test(state: State, name: str, *, send: bool) -> None:
     """Call destination NAME step by step and say where it fails and what to try. Exit code 1 when it does."""
-    reply = Control(state.run_dir).test_destination(name)
+    _show(state, Control(state.run_dir).test_destination(name, send=send))
+
+
+@destinations.command("pause")
+@everywhere
+@click.argument("name")
+@click.option("--until", type=click.DateTime(), help="Up to this moment (UTC), as 2026-01-31T08:00:00; default: until it is resumed.")
+@click.option("--reason", default="", help="Why, for the record.")
+@click.pass_obj
+def destinations_pause(state: State, name: str, until: datetime | None, reason: str) -> None:
+    """Send nothing more to destination NAME. What is being sent is finished; everything else waits."""
+    end = None if until is None else until.replace(tzinfo=UTC).timestamp()
+    _pause(state, PauseRequest(name, getpass.getuser(), reason, end), f"{name} is paused")
+
+
+@destinations.command("resume")
+@everywhere
+@click.argument("name")
+@click.pass_obj
+def destinations_resume(state: State, name: str) -> None:
+    """Send to destination NAME again."""
+    _pause(state, PauseRequest(name, getpass.getuser(), resume=True), f"{name} is resumed")
+
+
+def _pause(state: State, request: PauseRequest, done: str) -> None:
+    reply = Control(state.run_dir).pause(request)
+    if state.as_json:
+        print_json(reply)
+    else:
+        click.echo(done if reply.changed else f"{request.destination} was not paused")
+
+
+@click.group()
+def sources() -> None:
+    """Ask about those who send to the box."""
+
+
+@sources.command("test")
+@everywhere
+@click.argument("name")
+@click.pass_obj
+def sources_test(state: State, name: str) -> None:
+    """Say when source NAME called last, what it was answered and why, and whether it can be called back. Exit code 1 where it is unwell."""
+    _show(state, Control(state.run_dir).test_source(name))
+
+
+def _show(state: State, reply: DestinationTestReply | SourceTestReply) -> None:
+    """Show what a doctor found, and exit with 1 where something is wrong."""
     if state.as_json:
         print_json(reply)
     else:
         for step in reply.steps:
             click.echo(f"{'ok    ' if step.ok else 'FAILED'}  {step.phase:12} {step.detail}{f'  ({step.ms:.0f} ms)' if step.ok else ''}")
-            if step.advice and not step.ok:
+            if step.advice:
                 click.echo(f"        {step.advice}")
     if not reply.ok:
         sys.exit(1)

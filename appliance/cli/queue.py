@@ -1,4 +1,4 @@
-"""The verbs about what is owed: queue list, retry, hold, release, cancel."""
+"""The verbs about what is owed: queue list, show, retry, hold, release, cancel."""
 
 from __future__ import annotations
 
@@ -41,12 +41,13 @@ def queue_list(state: State, destination: str | None, only: str | None, limit: i
         print_json_rows(rows)
         return
     print_table(
-        ("id", "destination", "state", "priority", "tries", "SOP instance", "due", "reason"),
+        ("id", "destination", "state", "code", "priority", "tries", "SOP instance", "due", "reason"),
         (
             (
                 row.id,
                 row.destination,
                 f"{row.state} ({row.hold_class})" if row.hold_class else row.state,
+                row.code,
                 row.priority,
                 row.attempts,
                 row.sop_instance_uid,
@@ -59,6 +60,32 @@ def queue_list(state: State, destination: str | None, only: str | None, limit: i
     )
 
 
+@queue.command("show")
+@everywhere
+@click.argument("number", metavar="ID", type=click.IntRange(1))
+@click.pass_obj
+def queue_show(state: State, number: int) -> None:
+    """Show one delivery: why it is where it is, since when, what was tried and answered, and what to do."""
+    found = Control(state.run_dir).delivery(number)
+    if state.as_json:
+        print_json(found)
+        return
+    kept = f" ({found.hold_class}, since {found.held_since or 'not known'})" if found.hold_class else ""
+    click.echo(f"{found.id} to {found.destination}: {found.state}{kept}" + (f"  [{found.code}]" if found.code else ""))
+    for line in (found.reason, found.advice, f"Tried again at {found.due}." if found.due else ""):
+        if line:
+            click.echo(f"  {line}")
+    if found.waits_for is not None:
+        click.echo(f"  It goes after delivery {found.waits_for}, an earlier version of the same instance.")
+    click.echo(f"instance {found.sop_instance_uid}, version {found.version}, of study {found.study_instance_uid}")
+    click.echo(f"  {found.sop_class}, {found.transfer_syntax}, {found.bytes} bytes, received {found.received} as {found.source}")
+    print_table(
+        ("at", "outcome", "status", "what the destination said"),
+        ((one.at, one.outcome, one.status, one.comment) for one in found.tries),
+        empty="Not tried yet." if not found.attempts else f"Tried {found.attempts} times, longer ago than is kept.",
+    )
+
+
 def _selection(verb: Callable[..., None]) -> Callable[..., None]:
     """Let a verb take which deliveries: ids, or conditions that hold together."""
     for option in (
@@ -66,6 +93,7 @@ def _selection(verb: Callable[..., None]) -> Callable[..., None]:
         click.option("--study", help="Only of this Study Instance UID."),
         click.option("--destination", help="Only to this destination."),
         click.option("--class", "hold_class", type=click.Choice([one.value for one in HoldClass]), help="Only what is held for this."),
+        click.option("--sop-class", help="Only instances of this SOP class (UID)."),
         click.option("--state", "only", type=click.Choice(sorted(state.value for state in UNFINISHED)), help="Only in this state."),
         click.option("--reason", default="", help="Why, for the record."),
     ):
@@ -84,6 +112,7 @@ def _order(state: State, verb: str, ids: tuple[int, ...], options: dict[str, str
             options["destination"],
             options["hold_class"],
             options["only"],
+            options["sop_class"],
         )
     )
     if (ids or options["study"]) and not reply.moved + reply.busy + reply.unchanged:

@@ -49,10 +49,18 @@ def route_explain(state: State, file: Path, calling: str, called: str | None, ad
             empty="There are no routes.",
         )
         print_table(
-            ("destination", "priority", "by", "calling as", "takes it"),
-            ((one.destination, one.priority, ", ".join(one.routes), one.calling_title, one.takes) for one in explanation.deliveries),
+            ("destination", "priority", "by", "calling as", "takes it", "sent"),
+            (
+                (
+                    *(one.destination, one.priority, ", ".join(one.routes), one.calling_title, one.takes),
+                    "when the study is complete" if one.awaits_study else "at once",
+                )
+                for one in explanation.deliveries
+            ),
             empty="It would be delivered nowhere.",
         )
+        for one in explanation.withheld:
+            click.echo(f"It would not be sent to {one.destination}: {one.reason}.")
     if explanation.refusal:
         sys.exit(1)
 

@@ -3,7 +3,8 @@
 Promises: never raises for what a file may hold; a `Site` comes back exactly when no problem is an error; notices never stand in the way.
 Failures: none are raised; see `load` for the error of a file.
 Limits: problems between sections are looked for only when each section is sound; at most 50 problems are listed.
-Standard: TOML 1.0; the time zone is looked up in the machine's own zone database, where there is one, and the files of [tls] are read.
+Standard: TOML 1.0; the time zone is looked up in the machine's own zone database, where there is one; the files of [tls] and of secrets
+are read.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from appliance.config.document import read_document
 from appliance.config.model import Site
 from appliance.config.problem import Problem, nearest, quoted
 from appliance.config.quantities import FROM_A_FILE
+from appliance.config.secret_files import secret_file_problems
 from appliance.config.tls_files import tls_file_problems
 from appliance.config.translation import problems_of
 from appliance.runtime.clock import SystemClock
@@ -48,7 +50,12 @@ def check(text: str, *, where: str) -> Checked:
         site = Site.model_validate(document, by_alias=True, by_name=False, context=FROM_A_FILE)
     except ValidationError as error:
         return Checked(None, _at_most(problems_of(error, Site), where))
-    problems = (*_timezone_problems(site), *inconsistencies(site), *tls_file_problems(site, SystemClock().now().wall))
+    problems = (
+        *_timezone_problems(site),
+        *inconsistencies(site),
+        *tls_file_problems(site, SystemClock().now().wall),
+        *secret_file_problems(site),
+    )
     has_errors = any(problem.severity == "error" for problem in problems)
     return Checked(None if has_errors else site, _at_most(problems, where))
 

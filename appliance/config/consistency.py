@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from appliance.config.addresses import ListenAddress, network_text
-from appliance.config.model import Destination, Site
+from appliance.config.model import AnyDestination, DicomDestination, Site
 from appliance.config.problem import Problem, nearest, printable, quoted
 from appliance.config.tls_consistency import tls_inconsistencies
 
@@ -30,6 +30,7 @@ def inconsistencies(site: Site) -> tuple[Problem, ...]:
         *_sources(site),
         *_destinations(site),
         *_routes(site),
+        *_senders_at_destinations(site),
         *tls_inconsistencies(site),
     )
 
@@ -163,8 +164,10 @@ def _destinations(site: Site) -> Iterator[Problem]:
                 yield Problem(f"destination[{index}].name", "no route leads here", "Name it in the to = [ ] of a [[route]].", "notice")
 
 
-def _is_the_box(destination: Destination, site: Site) -> bool:
+def _is_the_box(destination: AnyDestination, site: Site) -> bool:
     """Say whether a destination is one of the box's own listeners, as far as the file can tell."""
+    if not isinstance(destination, DicomDestination):
+        return False
     for listener in (*site.listen.dicom, *site.listen.dicom_tls):
         if listener.port == destination.port and (
             destination.host == listener.host
@@ -174,19 +177,19 @@ def _is_the_box(destination: Destination, site: Site) -> bool:
     return False
 
 
-def _likely_copies(earlier: tuple[Destination, ...], index: int, destination: Destination) -> Iterator[Problem]:
+def _likely_copies(earlier: tuple[AnyDestination, ...], index: int, destination: AnyDestination) -> Iterator[Problem]:
     """Point at destinations that are one peer, and at titles that differ only in capitals."""
     for position, other in enumerate(earlier):
-        if other.ae_title != destination.ae_title:
-            continue
-        if (other.host, other.port) == (destination.host, destination.port):
+        if (other.kind, other.address.casefold()) == (destination.kind, destination.address.casefold()):
             yield Problem(
                 f"destination[{index}]",
                 f"is the same peer as destination[{position}]",
                 "Routes to both send every image there twice.",
                 "notice",
             )
-        elif other.ae_title.text != destination.ae_title.text:
+        elif not isinstance(other, DicomDestination) or not isinstance(destination, DicomDestination):
+            continue
+        elif other.ae_title == destination.ae_title and other.ae_title.text != destination.ae_title.text:
             yield Problem(
                 f"destination[{index}].ae_title",
                 f"differs only in capital letters from the title of destination[{position}]",
@@ -218,3 +221,21 @@ def _routes(site: Site) -> Iterator[Problem]:
         yield Problem(
             "route", "there is no route, so images are kept and sent nowhere", "Add a [[route]] that names a destination.", "notice"
         )
+
+
+def _senders_at_destinations(site: Site) -> Iterator[Problem]:
+    """Point at sources that may be a destination under a title that nobody would know again: it would be sent what it sent."""
+    for index, source in enumerate(site.sources):
+        if source.address is None or source.ae_title is None:
+            continue
+        for position, destination in enumerate(site.destinations):
+            if not isinstance(destination, DicomDestination) or str(destination.host) in _LOOPBACK_NAMES:
+                continue
+            titles = (destination.ae_title, *(other.ae_title for other in destination.also_calls_from))
+            if network_text(source.address) == str(destination.host) and source.ae_title not in titles:
+                yield Problem(
+                    f"source[{index}].address",
+                    f"is the address of destination[{position}], under another title",
+                    "If the two are one archive, add this title to its also_calls_from: else what it sends is sent back to it.",
+                    "notice",
+                )

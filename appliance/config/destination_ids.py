@@ -18,7 +18,11 @@ from dataclasses import dataclass
 from appliance.config.model import Destination, Site
 from appliance.config.problem import Problem, quoted
 
-Peer = tuple[str, str, str, str]
+# What of a destination says where it is, whatever its kind.
+_PEER_KEYS = ("kind", "ae_title", "host", "port", "url", "user", "path")
+_WITHOUT_CAPITALS = frozenset({"ae_title", "host"})
+
+Peer = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ def known_destinations(values: Mapping[str, object]) -> tuple[KnownDestination, 
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, Mapping) and "name" in entry:
             name = str(entry["name"])
-            peer = _peer(*(str(entry.get(key, "")) for key in ("kind", "ae_title", "host", "port")))
+            peer = _peer(str(entry.get(key, "")) for key in _PEER_KEYS)
             found.append(KnownDestination(str(entry.get("id", name)), name, peer))
     return tuple(found)
 
@@ -179,9 +183,9 @@ def _says_id(destination: Destination) -> bool:
 
 
 def _peer_of(destination: Destination) -> Peer:
-    return _peer(destination.kind, destination.ae_title.text, destination.host, str(destination.port))
+    return _peer(str(getattr(destination, key, "")) for key in _PEER_KEYS)
 
 
-def _peer(kind: str, ae_title: str, host: str, port: str) -> Peer:
-    """Return kind, title and address as they are compared: neither titles nor host names care about capitals."""
-    return kind, ae_title.upper(), host.casefold(), port
+def _peer(values: Iterable[str]) -> Peer:
+    """Return kind and address as they are compared: neither titles nor host names care about capitals."""
+    return tuple(value.casefold() if key in _WITHOUT_CAPITALS else value for key, value in zip(_PEER_KEYS, values, strict=True))

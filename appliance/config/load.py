@@ -20,7 +20,7 @@ from pathlib import Path
 from appliance.config.addresses import ListenAddress
 from appliance.config.check import check
 from appliance.config.generation_files import GenerationFiles
-from appliance.config.model import Admission, Box, Destination, Listeners, Route, Site, Source
+from appliance.config.model import Admission, Box, DicomDestination, Listeners, Route, Site, Source
 from appliance.config.problem import Problem, printable
 from appliance.config.record import GenerationRecord, RecordDamagedError
 from appliance.config.rendering import plain_values
@@ -192,7 +192,7 @@ def demo_site(base: Site, *, archive_port: int) -> Site:
     Added are a source for any title from this machine, a destination at 127.0.0.1:`archive_port` and a route of everything to it. The
     reserve is small, and reception goes on until the disk is full. The box listens on 127.0.0.1:11112 unless `base` says where.
     """
-    archive = Destination(
+    archive = DicomDestination(
         name=_free_name("archive", (name for known in base.destinations for name in (known.name, known.id))),
         ae_title=_DEMO_ARCHIVE_TITLE,
         host="127.0.0.1",

@@ -10,39 +10,54 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, model_validator
+from pydantic import Field, PlainValidator, PrivateAttr, model_validator
 
 from appliance.config.addresses import BoxName, Host, Listen, ListenAddress, PeerNetwork, Port
 from appliance.config.certificates import PeerCertificate, PemFile
-from appliance.config.names import Calling, Modality, Name, NotYet, SopClass, SourceTitle, Timezone, Title, choose
+from appliance.config.completion import Completion
+from appliance.config.destinations import (
+    AlsoCallsFrom,
+    AnyDestination,
+    Destination,
+    DicomDestination,
+    FolderDestination,
+    SftpDestination,
+    StowDestination,
+)
+from appliance.config.names import Modality, Name, SopClass, SourceTitle, Timezone, Title
 from appliance.config.problem import refusal
 from appliance.config.quantities import BackOff, Duration, DurationOrZero, Seconds, Share, SiteRule, Size, WholeNumber
+from appliance.config.section import Section, one_of, read_switch
 from appliance.core.identity import AETitle
+
+__all__ = [
+    "Admission",
+    "AlsoCallsFrom",
+    "AnyDestination",
+    "Box",
+    "Completion",
+    "Delivery",
+    "Destination",
+    "DicomDestination",
+    "FolderDestination",
+    "Listeners",
+    "LocalAE",
+    "Reply",
+    "Retention",
+    "Route",
+    "Section",
+    "SftpDestination",
+    "Site",
+    "Source",
+    "StowDestination",
+    "Tls",
+    "When",
+]
 
 # A typing mistake beyond this: one process a core is enough, and a small appliance has few.
 _MOST_WORKERS = 16
 # Each association is a thread; the default is 128, and this is far beyond any site.
 _MOST_ASSOCIATIONS = 4096
-# The default is 4; four times that is as much as one peer should be asked to bear.
-_MOST_LANES = 16
-
-
-def _one_of(*words: str, not_yet: tuple[str, ...] = ()) -> PlainValidator:
-    """Return the validator of a choice between words."""
-    return PlainValidator(lambda value: choose(value, words, not_yet))
-
-
-def _read_switch(value: object) -> bool:
-    """Return true or false, or refuse."""
-    if not isinstance(value, bool):
-        raise refusal("must be true or false", "Write true or false in small letters and without quotes.")
-    return value
-
-
-class Section(BaseModel):
-    """What all sections share: frozen, no unknown key, names of the file and of the code both understood (the file: its own only)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, hide_input_in_errors=True)
 
 
 class Box(Section):
@@ -81,11 +96,11 @@ class Listeners(Section):
 class Tls(Section):
     """How the box speaks TLS, on both sides: its own certificate (not set: the one it made), and whom it trusts."""
 
-    profile: Annotated[Literal["bcp195", "modified"], _one_of("bcp195", "modified")] = "bcp195"
+    profile: Annotated[Literal["bcp195", "modified"], one_of("bcp195", "modified")] = "bcp195"
     certificate: PemFile | None = None
     key: PemFile | None = None
     authorities: tuple[PemFile, ...] = ()
-    client_certificates: Annotated[Literal["off", "required"], _one_of("off", "required")] = "off"
+    client_certificates: Annotated[Literal["off", "required"], one_of("off", "required")] = "off"
 
     @model_validator(mode="after")
     def _certificate_with_key(self) -> Self:
@@ -105,12 +120,12 @@ class Tls(Section):
 class Admission(Section):
     """Who may open associations and how many; `idle` in seconds."""
 
-    unknown_sources: Annotated[Literal["refuse", "accept"], _one_of("refuse", "accept")] = "refuse"
+    unknown_sources: Annotated[Literal["refuse", "accept"], one_of("refuse", "accept")] = "refuse"
     associations: Annotated[int, PlainValidator(WholeNumber(1, _MOST_ASSOCIATIONS))] = 128
     per_source: Annotated[int, PlainValidator(WholeNumber(1, _MOST_ASSOCIATIONS))] = 16
     unauthenticated_per_address: Annotated[int, PlainValidator(WholeNumber(1, _MOST_ASSOCIATIONS))] = 32
     idle: Duration = 3600.0
-    blank_called: Annotated[bool, PlainValidator(_read_switch)] = False
+    blank_called: Annotated[bool, PlainValidator(read_switch)] = False
 
     @model_validator(mode="after")
     def _source_within_all(self) -> Self:
@@ -130,7 +145,7 @@ class Reply(Section):
     ae_title: Title
     host: Host
     port: Port = 104
-    association: Annotated[Literal["new", "same-first"], _one_of("new", "same-first")] = "new"
+    association: Annotated[Literal["new", "same-first"], one_of("new", "same-first")] = "new"
 
 
 class Source(Section):
@@ -141,12 +156,12 @@ class Source(Section):
     address: PeerNetwork | None = None
     certificate: PeerCertificate | None = None
     modality: Modality | None = None
-    accept: Annotated[Literal["choose", "strict", "all"], _one_of("choose", "strict", "all")] = "choose"
-    commitment: Annotated[Literal["archive", "local", "off"], _one_of("archive", "local", "off")] = "archive"
+    accept: Annotated[Literal["choose", "strict", "all"], one_of("choose", "strict", "all")] = "choose"
+    commitment: Annotated[Literal["archive", "local", "off"], one_of("archive", "local", "off")] = "archive"
     patience: DurationOrZero = 86400.0
-    then: Annotated[Literal["wait", "local", "fail"], _one_of("wait", "local", "fail")] = "wait"
+    then: Annotated[Literal["wait", "local", "fail"], one_of("wait", "local", "fail")] = "wait"
     reply: Reply | None = None
-    worklist_text: Annotated[Literal["as is", "ascii"], _one_of("as is", "ascii")] = "as is"
+    worklist_text: Annotated[Literal["as is", "ascii"], one_of("as is", "ascii")] = "as is"
 
     @model_validator(mode="after")
     def _known_by_something(self) -> Self:
@@ -156,44 +171,6 @@ class Source(Section):
                 'is missing, and with ae_title = "*" it is the only thing to know this source by', "Add its address.", key="address"
             )
         return self
-
-
-class AlsoCallsFrom(Section):
-    """Another title a destination reports from."""
-
-    ae_title: Title
-    address: PeerNetwork | None = None
-
-
-class Destination(Section):
-    """A peer the box delivers to. `id` is what the ledger keeps and never changes; a new destination takes its name as id."""
-
-    name: Name
-    id: Name = Field(default_factory=lambda fields: str(fields["name"]))
-    kind: Annotated[Literal["dicom"], _one_of("dicom", not_yet=("stow", "sftp", "folder"))] = "dicom"
-    ae_title: Title
-    host: Host
-    port: Port = 104
-    calling_ae: Calling = "source"
-    tls: Annotated[Literal["off", "on", "mutual"], _one_of("off", "on", "mutual")] = "off"
-    certificate: PeerCertificate | None = None
-    proof: Annotated[Literal["commitment", "query", "delivered"], _one_of("commitment", "query", "delivered")] = "commitment"
-    also_calls_from: tuple[AlsoCallsFrom, ...] = ()
-    lanes: Annotated[int, PlainValidator(WholeNumber(1, _MOST_LANES))] = 4
-    bandwidth: NotYet = None
-    window: NotYet = None
-    transcode: NotYet = None
-    headers: NotYet = None
-
-    def calling_title(self, source: AETitle, box: AETitle) -> AETitle:
-        """Return the title under which the box sends here what came from `source`."""
-        match self.calling_ae:
-            case "box":
-                return box
-            case "source":
-                return source
-            case AETitle() as literal:
-                return literal
 
 
 class When(Section):
@@ -207,12 +184,16 @@ class When(Section):
 
 
 class Route(Section):
-    """A rule: where instances go that meet `when`; with no destination, `keep` (seconds) says how long they stay."""
+    """A rule: where instances go that meet `when`; with no destination, `keep` (seconds) says how long they stay.
+
+    With `when_complete` they go once nothing new has come of their study for a while (`Completion`).
+    """
 
     name: Name
     to: tuple[Name, ...] = ()
     keep: Duration | None = None
-    priority: Annotated[Literal["stat", "routine", "bulk"], _one_of("stat", "routine", "bulk")] = "routine"
+    priority: Annotated[Literal["stat", "routine", "bulk"], one_of("stat", "routine", "bulk")] = "routine"
+    when_complete: Annotated[bool, PlainValidator(read_switch)] = False
     when: When = When()
 
     @model_validator(mode="after")
@@ -224,6 +205,8 @@ class Route(Section):
             raise refusal("is for routes without destinations", "Remove keep, or make it a route of its own with to = [].", key="keep")
         if len(set(self.to)) < len(self.to):
             raise refusal("names a destination twice", "Remove one of the two.", key="to")
+        if self.when_complete and not self.to:
+            raise refusal("is for routes with destinations", "Remove when_complete, or name a destination.", key="when_complete")
         return self
 
 
@@ -234,7 +217,7 @@ class Retention(Section):
     refuse_at: Share = 0.95
     reserve: Size = 5 << 30
     keep_at_least: DurationOrZero = 72 * 3600.0
-    requires: Annotated[Literal["settled", "delivered"], _one_of("settled", "delivered")] = "settled"
+    requires: Annotated[Literal["settled", "delivered"], one_of("settled", "delivered")] = "settled"
 
     @model_validator(mode="after")
     def _evicts_before_it_refuses(self) -> Self:
@@ -262,6 +245,9 @@ class Delivery(Section):
     soft: BackOff = (5.0, 600.0)
     held: Seconds = 86400.0
     site_rule: SiteRule = (5, 2, 60.0)
+    proof_after: Seconds = 300.0
+    proof_again: BackOff = (600.0, 3600.0)
+    proof_silence: Seconds = 86400.0
 
 
 class Site(Section):
@@ -273,8 +259,9 @@ class Site(Section):
     tls: Tls = Tls()
     admission: Admission = Admission()
     sources: tuple[Source, ...] = Field(default=(), validation_alias="source", serialization_alias="source")
-    destinations: tuple[Destination, ...] = Field(default=(), validation_alias="destination", serialization_alias="destination")
+    destinations: tuple[AnyDestination, ...] = Field(default=(), validation_alias="destination", serialization_alias="destination")
     routes: tuple[Route, ...] = Field(default=(), validation_alias="route", serialization_alias="route")
+    completion: Completion = Completion()
     retention: Retention = Retention()
     delivery: Delivery = Delivery()
 

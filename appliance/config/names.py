@@ -117,23 +117,14 @@ def _read_timezone(value: object) -> str:
     return value
 
 
-def choose(value: object, words: tuple[str, ...], not_yet: tuple[str, ...] = ()) -> str:
-    """Return `value` if it is one of `words`; refuse it otherwise, and say so of what only a later version does."""
-    every = words + not_yet
-    if value in not_yet:
-        raise refusal(f"{quoted(str(value))} is not in this version yet", f"Use {listed(quoted(word) for word in words)}.")
+def choose(value: object, words: tuple[str, ...]) -> str:
+    """Return `value` if it is one of `words`; refuse it otherwise."""
     if isinstance(value, str) and value in words:
         return value
-    meant = nearest(value, every) if isinstance(value, str) else None
+    meant = nearest(value, words) if isinstance(value, str) else None
     said = quoted(value) if isinstance(value, str) else kind_of(value)
     advice = f"Did you mean {quoted(meant)}?" if meant else "Copy one of these words, in quotes."
     raise refusal(f"must be {listed(quoted(word) for word in words)}, not {said}", advice)
-
-
-def refuse_not_yet(value: object) -> None:
-    """Return for None; refuse everything else: the key is reserved for a later version."""
-    if value is not None:
-        raise refusal("is not in this version yet", "Remove this key; the box would not do it.")
 
 
 Title = Annotated[AETitle, PlainValidator(read_title), PlainSerializer(str)]
@@ -152,5 +143,3 @@ SopClass = Annotated[str, PlainValidator(_read_uid)]
 """The UID of a SOP class."""
 Timezone = Annotated[str, PlainValidator(_read_timezone)]
 """The name of a time zone; whether it exists is looked up by `check`."""
-NotYet = Annotated[None, PlainValidator(refuse_not_yet)]
-"""A key of a later version."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from appliance.config.model import Destination, Site
+from appliance.config.model import DicomDestination, Site, StowDestination
 from appliance.config.problem import Problem
 
 
@@ -48,6 +48,16 @@ def _destinations(site: Site) -> Iterator[Problem]:
     """Find destinations whose certificate nothing could check."""
     for index, destination in enumerate(site.destinations):
         where = f"destination[{index}]"
+        if isinstance(destination, StowDestination):
+            if destination.url.startswith("https:") and not destination.authorities and not site.tls.authorities:
+                yield Problem(
+                    f"{where}.authorities",
+                    "has nothing to check the server's certificate against",
+                    "Name the authority's file; the public ones of this machine are in /etc/ssl/certs/ca-certificates.crt.",
+                )
+            continue
+        if not isinstance(destination, DicomDestination):
+            continue
         if destination.tls == "off":
             if destination.certificate is not None:
                 yield Problem(f"{where}.certificate", "is not looked at, because tls is off", 'Set tls = "on", or remove this line.')
@@ -67,5 +77,5 @@ def _destinations(site: Site) -> Iterator[Problem]:
             )
 
 
-def _is_pinned(destination: Destination) -> bool:
+def _is_pinned(destination: DicomDestination) -> bool:
     return destination.certificate is not None and bool(destination.certificate.sha256)

@@ -1,4 +1,4 @@
-"""The files of [tls]: whether they are there, hold what they should, belong together, and are in their time.
+"""The files of TLS, of the box and of web services: whether they are there, hold what they should, belong together, and are in their time.
 
 Promises: every file that is named is looked at; nothing of a key's content is in a problem.
 Failures: none are raised.
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from appliance.config.model import Site
+from appliance.config.model import Site, StowDestination
 from appliance.config.problem import Problem, printable
 from appliance.keys.certificates import CertificateFacts, CertificateUnreadableError, read_certificates
 
@@ -32,7 +32,15 @@ def tls_file_problems(site: Site, now: float) -> tuple[Problem, ...]:
         problem for index, path in enumerate(site.tls.authorities) for problem in _authority(f"tls.authorities[{index}]", path, now)
     ]
     if site.tls.certificate is not None and site.tls.key is not None:
-        problems += _identity(site.tls.certificate, site.tls.key, now)
+        problems += _identity("tls", site.tls.certificate, site.tls.key, now)
+    for number, destination in enumerate(site.destinations):
+        if not isinstance(destination, StowDestination):
+            continue
+        where = f"destination[{number}]"
+        for index, path in enumerate(destination.authorities):
+            problems += _authority(f"{where}.authorities[{index}]", path, now)
+        if destination.certificate is not None and destination.key is not None:
+            problems += _identity(where, destination.certificate, destination.key, now)
     return tuple(problems)
 
 
@@ -52,9 +60,9 @@ def _authority(where: str, path: str, now: float) -> Iterator[Problem]:
             yield Problem(where, problem, f"Peers that it signed are refused: ask for its successor. {_CLOCK}", "notice")
 
 
-def _identity(certificate_path: str, key_path: str, now: float) -> Iterator[Problem]:
-    """Find what is wrong with the box's own certificate and key."""
-    certificate, key = _read("tls.certificate", certificate_path), _read("tls.key", key_path)
+def _identity(section: str, certificate_path: str, key_path: str, now: float) -> Iterator[Problem]:
+    """Find what is wrong with a certificate that the box shows, and its key."""
+    certificate, key = _read(f"{section}.certificate", certificate_path), _read(f"{section}.key", key_path)
     found = [problem for problem in (certificate, key) if isinstance(problem, Problem)]
     yield from found
     if isinstance(certificate, Problem):
@@ -62,37 +70,38 @@ def _identity(certificate_path: str, key_path: str, now: float) -> Iterator[Prob
     try:
         (own, *_) = read_certificates(certificate)
     except CertificateUnreadableError:
-        yield Problem("tls.certificate", f"{printable(certificate_path)} holds no certificate", _NO_CERTIFICATE)
+        yield Problem(f"{section}.certificate", f"{printable(certificate_path)} holds no certificate", _NO_CERTIFICATE)
         return
-    yield from _validity(own, now)
+    yield from _validity(f"{section}.certificate", own, now)
     if not isinstance(key, Problem):
-        yield from _key(certificate_path, key_path, key)
+        yield from _key(section, certificate_path, key_path, key)
 
 
-def _validity(own: CertificateFacts, now: float) -> Iterator[Problem]:
+def _validity(where: str, own: CertificateFacts, now: float) -> Iterator[Problem]:
     if own.not_after < now:
-        yield Problem("tls.certificate", f"expired on {_day(own.not_after)}", f"Ask the authority for a new one. {_CLOCK}")
+        yield Problem(where, f"expired on {_day(own.not_after)}", f"Ask the authority for a new one. {_CLOCK}")
     elif own.not_before > now:
-        yield Problem("tls.certificate", f"is not valid before {_day(own.not_before)}", _CLOCK, "notice")
+        yield Problem(where, f"is not valid before {_day(own.not_before)}", _CLOCK, "notice")
     elif own.not_after < now + _SOON_S:
-        yield Problem("tls.certificate", f"expires on {_day(own.not_after)}", "Ask the authority for its successor in time.", "notice")
+        yield Problem(where, f"expires on {_day(own.not_after)}", "Ask the authority for its successor in time.", "notice")
 
 
-def _key(certificate_path: str, key_path: str, key: bytes) -> Iterator[Problem]:
+def _key(section: str, certificate_path: str, key_path: str, key: bytes) -> Iterator[Problem]:
+    where = f"{section}.key"
     if b"ENCRYPTED" in key:
-        yield Problem("tls.key", "is protected by a password, which nobody could type", "Write it without: `openssl pkey -in … -out …`.")
+        yield Problem(where, "is protected by a password, which nobody could type", "Write it without: `openssl pkey -in … -out …`.")
         return
     try:
         if stat.S_IMODE(Path(key_path).stat().st_mode) & stat.S_IROTH:
-            yield Problem("tls.key", "can be read by every user of this machine", f"chmod 640 {printable(key_path)}")
+            yield Problem(where, "can be read by every user of this machine", f"chmod 640 {printable(key_path)}")
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate_path, key_path, password=lambda: b"")
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            yield Problem("tls.key", "is not the key of tls.certificate", "Name the key that the certificate was requested with.")
+            yield Problem(where, f"is not the key of {section}.certificate", "Name the key that the certificate was requested with.")
         else:
-            yield Problem("tls.key", f"cannot be used ({error.reason})", "Name a PEM file with the text BEGIN PRIVATE KEY.")
+            yield Problem(where, f"cannot be used ({error.reason})", "Name a PEM file with the text BEGIN PRIVATE KEY.")
     except OSError as error:
-        yield Problem("tls.key", f"cannot be read ({error.strerror})", "Check the path and the rights of the service's user.")
+        yield Problem(where, f"cannot be read ({error.strerror})", "Check the path and the rights of the service's user.")
 
 
 def _read(where: str, path: str) -> bytes | Problem:

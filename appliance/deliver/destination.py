@@ -111,15 +111,15 @@ class DestinationHealth:
 
     # --- may something start? ---------------------------------------------------------------------------------------------------------
 
-    def lane_may_open(self, now: Instant, lanes: int) -> bool:
-        """Say whether one more lane may start beside the `lanes` that run."""
+    def lane_may_open(self, now: Instant, lanes: int, *, beside_busy: bool = False) -> bool:
+        """Say whether one more lane may start beside the `lanes` that run; `beside_busy`: even before the newest has delivered."""
         if self.state is SiteState.DEAD:
             return lanes == 0 and self._echoes
         if self.state is not SiteState.ALIVE:
             return lanes == 0 and (self._wants_opinion or self._may_be_tried(now))
         if lanes == 0:
             return True
-        return self._newest_delivered and lanes < self._lanes_now(now)
+        return (self._newest_delivered or beside_busy) and lanes < self._lanes_now(now)
 
     def passes_over(self, now: Instant) -> tuple[frozenset[int], bool]:
         """Return the deliveries that are better not taken now, and whether there is any other choice: True when nothing else is taken."""
@@ -298,7 +298,8 @@ class DestinationHealth:
             case SiteState.THROTTLED:
                 if doubles or not self.backoff_s:
                     self.backoff_s = next_throttle(self.backoff_s, self._pacing.throttled)
-                self._become(SiteState.THROTTLED, verdict.text, now, now.after(jittered(self.backoff_s, self._dice())))
+                wait_s = max(jittered(self.backoff_s, self._dice()), verdict.wait_s)
+                self._become(SiteState.THROTTLED, verdict.text, now, now.after(wait_s))
             case SiteState.REFUSING:
                 self._become(SiteState.REFUSING, verdict.text, now, now.after(jittered(self._pacing.refusing, self._dice())))
             case SiteState.ALIVE | SiteState.PAUSED | None:

@@ -8,27 +8,27 @@ Limits: works in the ledger through the recorder only; new work is noticed by `l
 
 from __future__ import annotations
 
-import threading
-
 from appliance.core.identity import AETitle
 from appliance.deliver.acceptance import Acceptance
+from appliance.deliver.crew import Crew
 from appliance.deliver.destination import DestinationHealth
 from appliance.deliver.doctor import Diagnosis
 from appliance.deliver.journal import DeliveryJournal, where
 from appliance.deliver.judgement import Judgement
 from appliance.deliver.lane import Lane
-from appliance.deliver.outbox import Outbox, Wish
+from appliance.deliver.outbox import Given, Outbox, Wish
 from appliance.deliver.own_faults import DAMAGED
 from appliance.deliver.plan import Plan, Surroundings
 from appliance.deliver.recorder import RecorderClosedError
-from appliance.deliver.schedule import soft_delay
 from appliance.deliver.second_chances import EVERYTHING_REFUSED
-from appliance.deliver.settlement import give_back, step_aside
+from appliance.deliver.seeking import Look
+from appliance.deliver.settlement import give_back
+from appliance.deliver.site_state import SiteState
 from appliance.deliver.task import Task
-from appliance.deliver.transport import AssociationFailedError, Channel, Outcome, Transport, Wanted
+from appliance.deliver.transport import AssociationFailedError, Batch, Channel, Outcome, Transport, Wanted
 from appliance.deliver.verdict import Verdict, Whose
+from appliance.deliver.wishes import Wishes
 from appliance.dimse.contexts import ACCEPTANCE
-from appliance.ledger.deliveries import Moved
 from appliance.ledger.vocabulary import DeliveryState
 from appliance.runtime.clock import Instant
 from appliance.runtime.logging import get_logger
@@ -54,12 +54,9 @@ class Dispatch:
         self._health = DestinationHealth(plan.pacing, around.dice, around.clock.now())
         self._acceptance = Acceptance()
         self._judgement = Judgement(self._health, plan.waits, around.dice)
-        self._lanes: dict[Lane, threading.Thread] = {}
-        self._lane_count = 0
-        self._idle = 0
-        self._arrivals = 1
-        """Grows whenever there may be new work; `_exhausted` is the value for which a claim found none."""
-        self._exhausted = 0
+        self._crew = Crew(plan.pacing, around.dice)
+        self._opened = 0
+        self._wishes = Wishes(plan, around)
         self._look = True
         self._wakened = False
         self._dirty = False
@@ -100,7 +97,7 @@ class Dispatch:
                     self._changed.wait_for(lambda: self._wakened or self._around.stopping.is_set(), self._health.wait_s(self._now()))
                     self._wakened = False
             with self._changed:
-                threads = list(self._lanes.values())
+                threads = self._crew.threads
             for thread in threads:
                 thread.join()
             self._look_into_ledger(keep=True)
@@ -173,30 +170,29 @@ class Dispatch:
         with self._changed:
             if not self._may_open_lane():
                 return False
-            arrivals, wish = self._arrivals, self._wish(None)
+            look = self._crew.look(None, self._now(), self._health.allowed_lanes)
+            wish = self._wish(None, look)
         given = self._outbox.claim(wish)
         with self._changed:
             if given.task is None:
-                if not given.more and not wish.strictly:
-                    self._exhausted = arrivals
+                self._crew.found_nothing(look, for_sure=not given.more and not wish.strictly)
                 return given.more
-            self._lane_count += 1
-            lane = Lane(self, self._around.clock, given.task, f"{self._plan.name}/{self._lane_count}")
+            self._opened += 1
+            lane = Lane(self, self._around.clock, given.task, f"{self._plan.name}/{self._opened}")
             lane.epoch = self._health.epoch
             self._health.lane_opened(lane)
             self._health.probe_started(self._now())
             thread = self._around.thread(target=lane.run, name=f"lane {lane.name}", daemon=True)
-            self._lanes[lane] = thread
+            self._crew.joined(lane, thread, given.task)
         thread.start()
         return True
 
     def _may_open_lane(self) -> bool:
+        now, crew = self._now(), self._crew
         return (
             not self._around.stopping.is_set()
-            and self._arrivals != self._exhausted
-            and self._idle == 0
-            and not any(lane.alone for lane in self._lanes)
-            and self._health.lane_may_open(self._now(), len(self._lanes))
+            and crew.wants_another(now, self._health.allowed_lanes)
+            and self._health.lane_may_open(now, len(crew), beside_busy=crew.is_busy)
         )
 
     def calling(self, task: Task) -> AETitle:
@@ -215,7 +211,7 @@ class Dispatch:
         title = task.claim.calling_title if self._plan.separates else None
         needed = [task.context] if lane.alone else self._outbox.contexts(title, task.context)
         with self._changed:
-            hurried = self._others_served(lane) > 0
+            hurried = self._crew.others_served(lane) > 0
         wanted = Wanted(lane.calling, needed, hurried=hurried, small_pdus=task.wants_small_pdus)
         try:
             channel = self._transport.open(wanted)
@@ -224,19 +220,33 @@ class Dispatch:
             return None
         with self._changed:
             self._dirty |= self._acceptance.learn(channel.answers)
+            if task.claim.is_large:
+                self._wake_coordinator()
         return channel
 
-    def settle(self, lane: Lane, task: Task, outcome: Outcome) -> Task | None:
-        """Return the next task once the outcome of this one is durable; None when the lane is to end."""
+    def company(self, lane: Lane, first: Task, batch: Batch) -> list[Task]:
+        """Return tasks that may go in one request with `first`, as many as `batch` has room for; what is large never keeps company."""
+        with self._changed:
+            wish = self._wish(lane, Look(0, small=True)) if self._goes_on(lane) and not self._plan.separates else None
+        return [] if wish is None else self._outbox.claim_company(wish, first, batch)
+
+    def settle(self, lane: Lane, task: Task, outcome: Outcome, *, last: bool = True) -> Task | None:
+        """Return the next task once the outcome of this one is durable; None when the lane is to end, or has others to settle first."""
         claim = task.claim
         with self._changed:
-            others = self._others_served(lane)
+            others, epoch = self._crew.others_served(lane), self._health.epoch
             moved = self._judgement.of(task, outcome, self._now(), lane=lane, epoch=lane.epoch, others_served=others)
             if outcome.verdict.whose is Whose.DELIVERED:
                 self._dirty = True
+                self._crew.delivered(task, self._now())
+            if claim.is_large or outcome.verdict.whose is Whose.DELIVERED:
                 self._wake_coordinator()
             self._note_health()
-            arrivals, wish = self._arrivals, self._wish(lane) if self._goes_on(lane) else None
+            if self._health.state is SiteState.THROTTLED and self._health.epoch != epoch:
+                self._crew.count.congested(self._now())
+            self._crew.finished(lane)
+            look = self._look_by(lane) if last and self._goes_on(lane) else None
+            wish = None if look is None else self._wish(lane, look)
         is_damaged = outcome.verdict.flag == DAMAGED
         if is_damaged:
             self._around.set_apart(claim)
@@ -245,9 +255,9 @@ class Dispatch:
         if moved.state is DeliveryState.QUEUED:
             with self._changed:
                 self._work_arrived()
-        if wish is None or given.task is not None:
-            return given.task
-        return self._linger(lane, None if given.more else arrivals)
+        if look is None:
+            return None
+        return self._taken(lane, look, given) or self._linger(lane)
 
     def give_back(self, task: Task) -> None:
         """Return a task to the queue, unsent."""
@@ -257,78 +267,67 @@ class Dispatch:
 
     def put_aside(self, task: Task) -> None:
         """Let a task wait, uncharged, after a fault of our own."""
-        self._outbox.settle(task.claim, self._aside(task, "an internal fault stopped the transfer"), None)
+        self._outbox.settle(task.claim, self._wishes.aside(task, "an internal fault stopped the transfer"), None)
 
     def ended(self, lane: Lane) -> None:
         """Take note that the lane holds nothing any more."""
         with self._changed:
-            self._lanes.pop(lane, None)
+            self._crew.left(lane)
             self._health.lane_ended(lane)
             self._work_arrived()
 
     def _no_association(self, lane: Lane, task: Task, verdict: Verdict) -> None:
         """Take note that the lane was not let in, and give its task back."""
         with self._changed:
-            title = lane.calling.key if self._plan.separates and not self._title_is_served(lane) else None
-            self._health.association_failed(verdict, self._now(), others_served=self._others_served(lane), title=title)
+            title = lane.calling.key if self._plan.separates and not self._crew.title_is_served(lane) else None
+            self._health.association_failed(verdict, self._now(), others_served=self._crew.others_served(lane), title=title)
             self._note_health()
         self._outbox.settle(task.claim, give_back(verdict.text), None)
         log.info("association.failed", destination=self._plan.name, calling=str(lane.calling), reason=verdict.flag)
         with self._changed:
             self._work_arrived()
 
-    def _linger(self, lane: Lane, exhausted: int | None) -> Task | None:
-        """Wait a little for more work, the association open; return it, or None. `exhausted`: what a claim has just found nothing for."""
+    def _taken(self, lane: Lane, look: Look, given: Given) -> Task | None:
+        """Take note of what a lane's look found, and return it."""
+        with self._changed:
+            self._crew.found(lane, look, given)
+        return given.task
+
+    def _linger(self, lane: Lane) -> Task | None:
+        """Wait a little for more work, the association open; return it, or None."""
         end = self._now().after(self._plan.linger_s)
         while True:
             with self._changed:
-                if exhausted is not None:
-                    self._exhausted = max(self._exhausted, exhausted)
-                self._idle += 1
-                self._changed.wait_for(lambda: not self._goes_on(lane) or self._arrivals != self._exhausted, end.remaining_s(self._now()))
-                self._idle -= 1
-                if not self._goes_on(lane) or self._arrivals == self._exhausted:
+                self._crew.rests()
+                self._changed.wait_for(lambda: not self._goes_on(lane) or self._is_worth_it(lane), end.remaining_s(self._now()))
+                self._crew.rested()
+                if not self._goes_on(lane) or not self._is_worth_it(lane):
                     return None
-                arrivals, wish = self._arrivals, self._wish(lane)
-            given = self._outbox.claim(wish)
-            if given.task is not None:
+                look = self._look_by(lane)
+                wish = self._wish(lane, look)
+            task = self._taken(lane, look, self._outbox.claim(wish))
+            if task is not None:
                 with self._changed:
                     self._wake_coordinator()
-                return given.task
-            exhausted = None if given.more else arrivals
+                return task
+
+    def _is_worth_it(self, lane: Lane) -> bool:
+        return self._crew.is_worth_it(lane, self._now(), self._health.allowed_lanes)
+
+    def _look_by(self, lane: Lane) -> Look:
+        return self._crew.look(lane, self._now(), self._health.allowed_lanes)
 
     def _goes_on(self, lane: Lane) -> bool:
-        return not lane.alone and not self._around.stopping.is_set() and self._health.lane_may_go_on
+        wanted = not lane.alone and not self._around.stopping.is_set() and self._health.lane_may_go_on
+        goes_on = wanted and not self._crew.is_surplus(lane, self._now())
+        self._crew.leaves(lane, for_good=not goes_on)
+        return goes_on
 
-    def _wish(self, lane: Lane | None) -> Wish:
+    def _wish(self, lane: Lane | None, look: Look) -> Wish:
         """Return what a lane, or the coordinator (None), may claim now. Under the lock; what it holds is used outside."""
-        now = self._now()
-        refused = self._health.refused_titles(now)
-
-        def aside(task: Task) -> Moved | None:
-            calling = self.calling(task)
-            due = refused.get(calling.key)
-            if due is None:
-                return None
-            return step_aside(f"the destination does not know this box as {calling}", due.remaining_s(now), now)
-
-        def postpone(task: Task) -> Moved:
-            return self._aside(task, "aborted three times in company: goes alone, when nothing else waits")
-
-        prefers_source = lane is not None and self._plan.separates and not lane.stint_is_over(now)
+        prefers_source = lane is not None and self._plan.separates and not lane.stint_is_over(self._now())
         source = lane.source if lane is not None and prefers_source else None
-        passes_over, strictly = self._health.passes_over(now)
-        return Wish(aside, postpone, source, lane is None and not self._lanes, passes_over, strictly)
-
-    def _aside(self, task: Task, reason: str) -> Moved:
-        wait_s = soft_delay(task.claim.attempts + 1, self._plan.waits.soft, self._around.dice())
-        return step_aside(reason, wait_s, self._now())
-
-    def _others_served(self, lane: Lane) -> int:
-        return sum(other.is_served for other in self._lanes if other is not lane)
-
-    def _title_is_served(self, lane: Lane) -> bool:
-        return any(other.is_served and other.calling == lane.calling for other in self._lanes if other is not lane)
+        return self._wishes.wish(self._health, look, source=source, alone=lane is None and not len(self._crew))
 
     def _note_health(self) -> None:
         """Say and keep what changed; lanes that wait look whether they may go on."""
@@ -337,7 +336,7 @@ class Dispatch:
             self._wake_coordinator()
 
     def _work_arrived(self) -> None:
-        self._arrivals += 1
+        self._crew.arrived()
         self._wake_coordinator()
 
     def _wake_coordinator(self) -> None:

@@ -1,7 +1,8 @@
 """The connection doctor: goes the way an image would go, phase by phase, and says in words where it ends and what to try next.
 
-Promises: an examination stops at the first phase that fails, and sends nothing but association requests and a C-ECHO; it leaves no
-association open. The titles and contexts are those in use, so that what it finds well is well for what waits.
+Promises: an examination stops at the first phase that fails, and sends nothing but association requests and a C-ECHO, and a test image of
+no patient where that is asked for; it leaves no association open. The titles and contexts are those in use, so that what it finds well is
+well for what waits.
 Failures: none; a fault of the peer is what it is looking for.
 Limits: takes up to a connect and an associate deadline a title; names are resolved by the system, with its own time-outs. That an archive
 takes an association and a context does not prove that it will store.
@@ -10,19 +11,18 @@ Standard: PS3.8 9.3.2 to 9.3.4, PS3.7 9.1.5; house.md section 10 ("destinations 
 
 from __future__ import annotations
 
-import ipaddress
-import socket
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from appliance.config.model import Delivery, Destination
+from appliance.config.model import Delivery, DicomDestination
 from appliance.core.identity import AETitle, Uid
-from appliance.deliver import remedies
+from appliance.deliver import remedies, synthetic
+from appliance.deliver.diagnosis import Diagnosis, Senses, Step, is_address, own_address, resolve
 from appliance.deliver.remedies import Call, Remark
 from appliance.deliver.transport import Context
+from appliance.deliver.verdict import judge_store
 from appliance.dimse.acse import MAX_CONTEXTS
 from appliance.dimse.association import (
     AssociationAbortedError,
@@ -38,6 +38,9 @@ from appliance.dimse.association import (
 from appliance.dimse.contexts import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, VERIFICATION
 from appliance.dimse.reach import tls_hello
 from appliance.dimse.tls import TlsRequest
+from appliance.dimse.tls_look import look
+
+__all__ = ["USUAL_CONTEXTS", "Diagnosis", "InUse", "Phase", "Senses", "Step", "examine", "own_address", "resolve"]
 
 # What is asked for where nothing is in use yet: CT, MR, CR, US and secondary capture (PS3.6 annex A), uncompressed.
 _USUAL_CLASSES = (
@@ -62,38 +65,15 @@ class Phase(StrEnum):
     """The phases, in their order."""
 
     NAME = "name"
+    ROUTE = "route"
     TCP = "tcp"
     TLS = "tls"
     """Only where the destination is called over TLS."""
     ASSOCIATION = "association"
     CONTEXTS = "contexts"
     ECHO = "echo"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One phase: whether it went well, what was found, what to try (empty where nothing is), and how long it took."""
-
-    phase: Phase
-    ok: bool
-    detail: str
-    advice: str = ""
-    ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """An examination's result: a step a phase, and `ok` when all went well.
-
-    `ends_refusal`: the archive let the box in under every title in use, so that a site which was refusing need not be waited for any
-    longer. `answers`: the result of every context asked for (PS3.8 9.3.3.2), 0 is taken.
-    """
-
-    destination: str
-    ok: bool
-    steps: tuple[Step, ...]
-    ends_refusal: bool = False
-    answers: Mapping[Context, int] = field(default_factory=lambda: MappingProxyType({}))
+    SEND = "send"
+    """Only where somebody asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,44 +95,22 @@ class InUse:
         return tuple(asked)[: MAX_CONTEXTS - 1]
 
 
-def resolve(host: str, port: int) -> tuple[str, ...]:
-    """Return the addresses of a name. Raises `OSError` or `UnicodeError` where there are none."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
-def own_address(host: str, port: int) -> str:
-    """Return the address from which this machine would call `host`, "" where it has none. Nothing is sent."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.connect(address)
-            return str(probe.getsockname()[0])
-    except (OSError, UnicodeError):
-        return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Senses:
-    """What the doctor sees the network with, for tests to replace."""
-
-    resolve: Callable[[str, int], tuple[str, ...]] = resolve
-    own_address: Callable[[str, int], str] = own_address
-    monotonic: Callable[[], float] = time.monotonic
-
-
 def examine(
-    destination: Destination,
+    destination: DicomDestination,
     in_use: InUse,
     *,
     box: AETitle,
     settings: Delivery,
     senses: Senses | None = None,
     tls: TlsRequest | None = None,
+    sends: bool = False,
 ) -> Diagnosis:
-    """Examine the way to a destination, over TLS as `tls` says. Takes as long as the peer does: call it from a thread that may wait."""
+    """Examine the way to a destination, over TLS as `tls` says; with `sends` send it a test image too.
+
+    Takes as long as the peer does: call it from a thread that may wait.
+    """
     senses = senses or Senses()
-    visit = _Visit(destination, in_use, box, settings, senses, tls)
+    visit = _Visit(destination, in_use, box, settings, senses, tls, sends=sends)
     steps: list[Step] = []
     try:
         for phase, look in visit.phases():
@@ -177,7 +135,15 @@ class _Visit:
     """One examination; each phase returns whether it went well, and what to say."""
 
     def __init__(
-        self, destination: Destination, in_use: InUse, box: AETitle, settings: Delivery, senses: Senses, tls: TlsRequest | None
+        self,
+        destination: DicomDestination,
+        in_use: InUse,
+        box: AETitle,
+        settings: Delivery,
+        senses: Senses,
+        tls: TlsRequest | None,
+        *,
+        sends: bool,
     ) -> None:
         self._destination = destination
         self._in_use = in_use
@@ -185,6 +151,7 @@ class _Visit:
         self._settings = settings
         self._senses = senses
         self._tls_request = tls
+        self._sends = sends
         self._titles = in_use.titles[:_MOST_TITLES] or (box,)
         self._own_address = ""
         self._association: OutgoingAssociation | None = None
@@ -194,11 +161,13 @@ class _Visit:
         """Return the phases in their order."""
         return (
             (Phase.NAME, self._name),
+            (Phase.ROUTE, self._route),
             (Phase.TCP, self._tcp),
             *(((Phase.TLS, self._tls),) if self._tls_request is not None else ()),
             (Phase.ASSOCIATION, self._associations),
             (Phase.CONTEXTS, self._contexts),
             (Phase.ECHO, self._echo),
+            *(((Phase.SEND, self._send),) if self._sends else ()),
         )
 
     def end(self) -> None:
@@ -209,7 +178,7 @@ class _Visit:
 
     def _name(self) -> tuple[bool, Remark]:
         host = str(self._destination.host)
-        if _is_address(host):
+        if is_address(host):
             return True, Remark(f"{host} is an address, no name to look up")
         try:
             addresses = self._senses.resolve(host, self._destination.port)
@@ -217,8 +186,12 @@ class _Visit:
             return False, remedies.for_unresolved(host)
         return True, Remark(f"{host} is {' and '.join(addresses)}")
 
-    def _tcp(self) -> tuple[bool, Remark]:
+    def _route(self) -> tuple[bool, Remark]:
+        """See from which of its addresses this machine would call; nothing is sent."""
         self._own_address = self._senses.own_address(str(self._destination.host), self._destination.port)
+        return bool(self._own_address), remedies.for_route(str(self._destination.host), self._own_address)
+
+    def _tcp(self) -> tuple[bool, Remark]:
         call = self._call(self._titles[0])
         try:
             tcp_hello(call.host, call.port, self._settings.connect)
@@ -233,8 +206,10 @@ class _Visit:
         try:
             secured = tls_hello(call.host, call.port, self._settings.connect, self._tls_request)
         except PeerUnreachableError as error:
-            return False, remedies.for_unreachable(error, call)
-        return True, remedies.for_tls(secured)
+            # Once more without judging, so that whoever has to mend it sees what is there.
+            offered = look(call.host, call.port, self._settings.connect) if error.kind in remedies.WORTH_A_LOOK else None
+            return False, remedies.with_offer(remedies.for_unreachable(error, call), offered)
+        return True, remedies.for_tls(secured, self._senses.wall())
 
     def _associations(self) -> tuple[bool, Remark]:
         """Call under every title in use; an unknown one does not keep the others from being tried."""
@@ -293,6 +268,31 @@ class _Visit:
             return False, remedies.for_broken_echo(error.detail)
         return status == 0, remark
 
+    def _send(self) -> tuple[bool, Remark]:
+        """Send a test image as deliveries are sent, under the first title in use."""
+        self.end()
+        try:
+            association = self._associate(self._titles[0], synthetic.CONTEXTS)
+        except (PeerUnreachableError, AssociationRejectedError, AssociationAbortedError) as error:
+            return False, _refusal(error, self._call(self._titles[0]))
+        self._association = association
+        context = next((one for one in synthetic.CONTEXTS if one in association.accepted), None)
+        if context is None:
+            return False, remedies.for_untaken_image(self._titles[0])
+        image = synthetic.TestImage(context[1], self._senses.wall())
+        try:
+            response = association.store(
+                sop_class_uid=context[0],
+                sop_instance_uid=image.sop_instance_uid,
+                context_id=association.accepted[context],
+                source=image,
+                response_s=self._settings.response,
+            )
+        except TransferBrokenError as error:
+            return False, remedies.for_broken_image(error.detail)
+        verdict = judge_store(response.status if response.matches else None)
+        return remedies.for_image(verdict, response.status, self._titles[0])
+
     def _associate_as_box(self) -> Remark | None:
         """Open the association for the C-ECHO under the box's own title; return what keeps the box out, or None."""
         self.end()
@@ -331,11 +331,3 @@ def _refusal(error: PeerUnreachableError | AssociationRejectedError | Associatio
             return remedies.for_rejection(error.result, error.source, error.reason, call)
         case AssociationAbortedError():
             return remedies.for_abort(error.source, error.reason, call)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

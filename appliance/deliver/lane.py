@@ -1,6 +1,8 @@
 """A lane: one thread that sends a destination's deliveries one after the other over one association at a time.
 
-Promises: the outcome of an instance is durable before the next one is begun; an association carries one calling title, and is used for as
+Where a channel takes several in one request, the lane asks for company: deliveries that go with the one it has, as far as any wait.
+
+Promises: the outcomes of a request are durable before the next one is begun; an association carries one calling title, and is used for as
 long as work for that title waits; an association that broke, or whose peer spoke for another message, is never used again.
 Failures: none leave `run`; a fault of our own puts one instance aside and ends at most this lane.
 Limits: a lane that waits for a peer is stopped by the peer's deadline only.
@@ -15,7 +17,7 @@ from appliance.deliver.journal import where
 from appliance.deliver.own_faults import judge_internal
 from appliance.deliver.recorder import RecorderClosedError
 from appliance.deliver.task import Task
-from appliance.deliver.transport import Channel, Outcome
+from appliance.deliver.transport import Batch, BatchChannel, Channel, Outcome
 from appliance.deliver.verdict import Verdict
 from appliance.runtime.clock import Clock, Instant
 from appliance.runtime.logging import get_logger
@@ -36,8 +38,11 @@ class Desk(Protocol):
     def dial(self, lane: Lane, task: Task) -> Channel | None:
         """Return a channel for `task`, or None after having given the task back."""
 
-    def settle(self, lane: Lane, task: Task, outcome: Outcome) -> Task | None:
-        """Return the next task once the outcome of this one is durable; None when the lane is to end."""
+    def company(self, lane: Lane, first: Task, batch: Batch) -> list[Task]:
+        """Return tasks that may go in one request with `first`, as many as `batch` has room for; none is waited for."""
+
+    def settle(self, lane: Lane, task: Task, outcome: Outcome, *, last: bool = True) -> Task | None:
+        """Return the next task once the outcome of this one is durable; None when the lane is to end, or has others to settle first."""
 
     def give_back(self, task: Task) -> None:
         """Return a task to the queue, unsent."""
@@ -69,6 +74,8 @@ class Lane:
         self._small_pdus = False
         self._sent = 0
         self._since: Instant = clock.now()
+        # What this lane has to account for, should it fail.
+        self._held: list[Task] = []
 
     @property
     def is_served(self) -> bool:
@@ -100,11 +107,13 @@ class Lane:
         except Exception as error:  # noqa: BLE001  # boundary: a fault of ours ends this lane, not the destination's other ones
             log.error("lane.failed", lane=self.name, error=type(error).__name__, where=where(error))  # noqa: TRY400 (as in journal.where)
             self._abort()
-            self._desk.put_aside(task)
+            for held in self._held:
+                self._desk.put_aside(held)
             return None
 
     def _serve(self, task: Task) -> Task | None:
-        """Send one task and return the next one."""
+        """Send one task, and what goes with it, and return the next one."""
+        self._held = [task]
         if not self._desk.begin(self):
             self._desk.give_back(task)
             return None
@@ -117,11 +126,22 @@ class Lane:
                 # The destination fell into trouble, or the sender was told to stop, while the peer took its time.
                 self._desk.give_back(task)
                 return None
-        outcome = self._outcome(task)
-        if outcome.verdict.ends_association:
+        self._held += self._company(task)
+        outcomes = self._outcomes(self._held)
+        if any(outcome.verdict.ends_association for outcome in outcomes):
             self._abort()
-        self._sent += 1
-        return self._desk.settle(self, task, outcome)
+        self._sent += len(outcomes)
+        for member, outcome in zip(self._held[1:], outcomes[1:], strict=True):
+            self._desk.settle(self, member, outcome, last=False)
+            self._held.remove(member)
+        return self._desk.settle(self, task, outcomes[0])
+
+    def _company(self, task: Task) -> list[Task]:
+        """Return what goes in one request with `task`: nothing where the channel sends one at a time, or the task failed before."""
+        channel = self._channel
+        if self.alone or task.outcomes or not isinstance(channel, BatchChannel) or channel.batch.instances <= 1:
+            return []
+        return self._desk.company(self, task, channel.batch)
 
     def _suits(self, task: Task) -> bool:
         """Say whether the open association can carry `task`: same title, context proposed and worth using, still there."""
@@ -146,17 +166,19 @@ class Lane:
         self._channel = self._desk.dial(self, task)
         return self._channel is not None
 
-    def _outcome(self, task: Task) -> Outcome:
-        channel = self._channel
+    def _outcomes(self, tasks: list[Task]) -> list[Outcome]:
+        channel, task = self._channel, tasks[0]
         assert channel is not None  # noqa: S101 (`_serve` dialled; for the type checker)
         refusal = channel.refusal(task.context)
         if refusal is not None:
-            return Outcome(refusal)
+            return [Outcome(refusal)] * len(tasks)
         try:
-            return channel.send(task)
+            if len(tasks) > 1 and isinstance(channel, BatchChannel):
+                return channel.send_together(tasks)
+            return [channel.send(task)]
         except Exception as error:  # noqa: BLE001  # boundary: whatever one instance provokes, the others go on (P6)
             log.error("delivery.fault", delivery_id=task.claim.delivery_id, error=type(error).__name__, where=where(error))  # noqa: TRY400 (as in journal.where)
-            return Outcome(judge_internal())
+            return [Outcome(judge_internal())] * len(tasks)
 
     def _release(self) -> None:
         channel, self._channel = self._channel, None

@@ -14,6 +14,7 @@ from appliance.deliver.states import Event, move
 from appliance.ledger.database import Ledger
 from appliance.ledger.deliveries import Deliveries, Moved
 from appliance.ledger.orders import MAX_ORDER_BYTES, ORDER_CLASS_UID, Order, OrderDamagedError, OrderVerb, decode_order
+from appliance.ledger.pauses import Pauses
 from appliance.ledger.requests import Requests
 from appliance.ledger.selection import Chosen, Selections
 from appliance.ledger.vocabulary import DeliveryState, HoldClass
@@ -71,6 +72,8 @@ class OrderBook:
     def follow(self, ledger: Ledger, name: SpoolName, order: Order) -> int:
         """Do what a sealed order says and record it, inside `write()`; return how many deliveries it moved."""
         moved = sum(_act(ledger, chosen, order) for key in order.keys for chosen in Selections(ledger).find(key))
+        if order.destination_id:
+            Pauses(ledger).follow(order)
         Requests(ledger).add(order, count=moved, object_id=name.object_id, spool_name=str(name))
         return moved
 
@@ -88,6 +91,8 @@ class OrderBook:
                     moved += _hold_again(ledger, chosen, order)
                 else:
                     moved += _act(ledger, chosen, order)
+        if order.destination_id:
+            Pauses(ledger).follow(order)
         Requests(ledger).add(order, count=moved, object_id=name.object_id, spool_name=str(name))
         return moved
 

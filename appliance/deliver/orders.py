@@ -30,6 +30,7 @@ from appliance.ledger.orders import (
     OrderVerb,
     encode_order,
 )
+from appliance.ledger.pauses import Pauses
 from appliance.ledger.requests import Requests
 from appliance.ledger.selection import Selection, Selections
 from appliance.ledger.vocabulary import DeliveryState
@@ -117,9 +118,7 @@ class Orders:
         """Do what somebody asks for, and say what became of it."""
         if wanted.selection.is_everything:
             raise OrderEmptyError(f"{wanted.verb} what?")
-        for text in (wanted.who, wanted.reason):
-            if len(text) > _TEXT_CHARACTERS or not text.isprintable():
-                raise OrderTextError("a name or reason is too long, or not printable")
+        _check_texts(wanted.who, wanted.reason)
         done = Done()
         with self._one_at_a_time:
             with self._ledger.read():
@@ -133,6 +132,26 @@ class Orders:
             self._wake()
         log.info("order.done", verb=wanted.verb, who=wanted.who, moved=done.moved, busy=done.busy, unchanged=done.unchanged)
         return done
+
+    def about_destination(self, verb: OrderVerb, destination_id: str, who: str, reason: str = "", until: float | None = None) -> bool:
+        """Pause (hold) or resume (release) a destination; return whether that changed anything."""
+        _check_texts(who, reason)
+        name = None
+        with self._one_at_a_time:
+            try:
+                with self._ledger.write():
+                    sequence, at = Requests(self._ledger).next_sequence(), self._clock.now().wall
+                    order = Order(verb, who, reason, at, sequence, (), destination_id, until)
+                    changed = Pauses(self._ledger).follow(order)
+                    name = self._seal(order) if changed else None
+                    self._record(order, name)
+            except Exception:  # boundary: whatever went wrong, an order that was not followed is taken back; raised again
+                if name is not None:
+                    self._take_back(name)
+                raise
+        self._wake()
+        log.info("order.done", verb=verb, who=who, destination_id=destination_id, changed=changed)
+        return changed
 
     def _execute_part(self, wanted: Wanted, after: int, upto: int) -> tuple[Done, int]:
         """Seal and follow one order about the next deliveries after a number; return what was done and the number it came to."""
@@ -207,3 +226,9 @@ class Orders:
         except (SealForeignError, SpoolObjectMissingError) as error:
             log.error("order.unreadable", object_id=name.object_id, error=type(error).__name__)  # noqa: TRY400 (as above)
         return None
+
+
+def _check_texts(*texts: str) -> None:
+    for text in texts:
+        if len(text) > _TEXT_CHARACTERS or not text.isprintable():
+            raise OrderTextError("a name or reason is too long, or not printable")

@@ -9,8 +9,8 @@ Limits: what must step aside (`Wish.aside`) is taken a handful at a time.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from functools import partial
 
 from appliance.deliver.destination import HealthRecord
@@ -19,13 +19,17 @@ from appliance.deliver.publication import AcceptancePublication
 from appliance.deliver.recorder import Recorder
 from appliance.deliver.second_chances import Release
 from appliance.deliver.site_state import SiteState
+from appliance.deliver.states import Event, move
 from appliance.deliver.task import Task
-from appliance.deliver.transport import Context
+from appliance.deliver.transport import Batch, Context
+from appliance.ledger.claims import Choice, Claim, EarlierOfStudy
 from appliance.ledger.database import Ledger
-from appliance.ledger.deliveries import Claim, Deliveries, Moved
+from appliance.ledger.deliveries import Deliveries, Moved
 from appliance.ledger.destinations import DestinationCondition, DestinationState, DestinationStates
+from appliance.ledger.holding import NEVER_SENT
 from appliance.ledger.instances import Instances
-from appliance.ledger.vocabulary import Cause, DeliveryState
+from appliance.ledger.pauses import Pauses
+from appliance.ledger.vocabulary import Cause, DeliveryState, HoldClass
 from appliance.runtime.clock import Instant
 from appliance.runtime.logging import get_logger
 
@@ -33,6 +37,8 @@ log = get_logger(__name__)
 
 # Claims that step aside in one transaction (house.md section 6: at most 50 rows); the rest is looked at in the next one.
 _ASIDE_AT_ONCE = 20
+# Claims for one request in one transaction: a row each, beside what steps aside.
+_TOGETHER = 25
 # Held deliveries released in one transaction: one statement, milliseconds.
 _RELEASED_AT_ONCE = 500
 
@@ -43,7 +49,9 @@ class Wish:
 
     `calling`: the source's title (as in the ledger) whose deliveries go first among equally urgent ones. `aside` says what a claimed task
     has to do instead of being sent now, or None when it is sent. `alone` allows one that goes alone, once nothing else is ready. Deliveries
-    of `passes_over` (numbers) go when nothing else is ready; with `strictly` not even then.
+    of `passes_over` (numbers) go when nothing else is ready; with `strictly` not even then. `small`: no large objects, `urgent`: STAT only;
+    nothing while a person has paused the destination at `wall` (UTC). Of the SOP classes `followers`, `follow` says what a task has to do
+    while its study is owed what it is.
     """
 
     aside: Callable[[Task], Moved | None]
@@ -52,6 +60,11 @@ class Wish:
     alone: bool = False
     passes_over: frozenset[int] = frozenset()
     strictly: bool = False
+    small: bool = False
+    urgent: bool = False
+    wall: float = 0.0
+    followers: frozenset[str] = frozenset()
+    follow: Callable[[Task, EarlierOfStudy], Moved | None] = lambda _task, _earlier: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +89,23 @@ class Outbox:
         self._publication = publication
         self._deliveries = Deliveries(ledger)
         self._instances = Instances(ledger)
+        self._pauses = Pauses(ledger)
         self._states = DestinationStates(ledger)
         self._destination_id = destination_id
         self._owner = owner
         self._settings = settings
         self._turns = itertools.count()
+        self._never: frozenset[str] = frozenset()
+        self._wall: Callable[[], float | None] = lambda: None
+        self._expect: Callable[[Claim], None] = lambda _claim: None
+
+    def never_send(self, sop_classes: Collection[str], wall: Callable[[], float]) -> None:
+        """Hold deliveries of these SOP classes when their turn comes, at the time that `wall` gives; to be said before the first claim."""
+        self._never, self._wall = frozenset(sop_classes), wall
+
+    def expect_proof(self, expect: Callable[[Claim], None]) -> None:
+        """Have `expect` called for each delivery that was delivered, in its transaction; to be said before the first claim."""
+        self._expect = expect
 
     def settle(self, claim: Claim, moved: Moved, wish: Wish | None, *, quarantine: bool = False) -> Given:
         """Write down what became of `claim` and, with a wish, claim the next one."""
@@ -90,6 +115,8 @@ class Outbox:
                 log.error("delivery.no_longer_ours", delivery_id=claim.delivery_id, destination=self._destination_id)
             elif quarantine:
                 self._instances.quarantine(claim.instance_id)
+            elif moved.state is DeliveryState.DELIVERED:
+                self._expect(claim)
             return Given() if wish is None else self._claim(wish)
 
         return self._recorder.record(work)
@@ -97,6 +124,22 @@ class Outbox:
     def claim(self, wish: Wish) -> Given:
         """Claim the next delivery."""
         return self._recorder.record(lambda: self._claim(wish))
+
+    def claim_company(self, wish: Wish, first: Task, batch: Batch) -> list[Task]:
+        """Claim deliveries that go in one request with `first`, as many as `batch` has room for."""
+
+        def work() -> list[Task]:
+            taken: list[Task] = []
+            room = batch.bytes - first.claim.length
+            while room > 0 and len(taken) + 1 < min(batch.instances, _TOGETHER):
+                task = self._claim(wish).task
+                if task is None:
+                    break
+                taken.append(task)
+                room -= task.claim.length
+            return taken
+
+        return self._recorder.record(work)
 
     def contexts(self, calling: str | None, first: Context) -> list[Context]:
         """Return `first`, then what is needed for what is queued (from the source title `calling`, when given), the most urgent first."""
@@ -164,12 +207,16 @@ class Outbox:
         )
 
     def _claim(self, wish: Wish) -> Given:
+        if self._pauses.get(self._destination_id, wish.wall) is not None:
+            return Given()
         for _ in range(_ASIDE_AT_ONCE):
             claim = self._next(wish)
             if claim is None:
                 return Given()
             task = self._task(claim)
-            moved = wish.aside(task)
+            moved = self._refused_here(claim) or wish.aside(task)
+            if moved is None and claim.sop_class_uid in wish.followers:
+                moved = wish.follow(task, self._deliveries.earlier_of_study(claim))
             if moved is None and task.goes_alone and not (wish.alone and self._is_last()):
                 moved = wish.postpone(task)
             if moved is None:
@@ -177,14 +224,19 @@ class Outbox:
             self._deliveries.settle(claim.delivery_id, moved, owner=self._owner)
         return Given(more=True)
 
+    def _refused_here(self, claim: Claim) -> Moved | None:
+        if claim.sop_class_uid not in self._never:
+            return None
+        # Not due: only a change of settings, or a person, brings it back.
+        return Moved(move(DeliveryState.SENDING, Event.UNUSABLE), hold_class=HoldClass.CONFIGURATION, reason=NEVER_SENT, at=self._wall())
+
     def _next(self, wish: Wish) -> Claim | None:
         # Every other turn is the newest one's (semantics.md F-13).
         newest = next(self._turns) % 2 == 1
-        claim = self._deliveries.claim(
-            self._destination_id, owner=self._owner, calling=wish.calling, exclude=wish.passes_over, newest=newest
-        )
+        choice = Choice(wish.calling, wish.passes_over, newest, wish.small, wish.urgent)
+        claim = self._deliveries.claim(self._destination_id, owner=self._owner, choice=choice)
         if claim is None and wish.passes_over and not wish.strictly:
-            claim = self._deliveries.claim(self._destination_id, owner=self._owner, calling=wish.calling, newest=newest)
+            claim = self._deliveries.claim(self._destination_id, owner=self._owner, choice=replace(choice, exclude=frozenset()))
         return claim
 
     def _is_last(self) -> bool:

@@ -10,9 +10,11 @@ Standard: PS3.15 B.12 and B.13; RFC 6125.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from appliance.config.model import Destination, Tls
+from appliance.config.model import DicomDestination, StowDestination, Tls
 from appliance.dimse.tls import Check, Contexts, Credentials, Profile, Recipe, TlsRequest, named_credentials
 
 
@@ -24,7 +26,7 @@ class OutgoingTls:
         self._own = own
         self._contexts = Contexts()
 
-    def request(self, destination: Destination, settings: Tls) -> TlsRequest | None:
+    def request(self, destination: DicomDestination, settings: Tls) -> TlsRequest | None:
         """Return how to speak TLS with a destination, None where it is called in plain."""
         if destination.tls == "off":
             return None
@@ -39,8 +41,22 @@ class OutgoingTls:
             authorities=() if pin else tuple(map(Path, settings.authorities)),
         )
 
-        def context() -> ssl.SSLContext:
-            return self._contexts.get(recipe)
-
         name = expected.name if expected is not None and expected.name else str(destination.host)
-        return TlsRequest(context, name, pin)
+        return TlsRequest(self._context_of(recipe), name, pin)
+
+    def web_request(self, destination: StowDestination, settings: Tls) -> TlsRequest | None:
+        """Return how to speak TLS with a web service, None where its address begins with http."""
+        address = urlsplit(destination.url)
+        if address.scheme != "https":
+            return None
+        recipe = Recipe(
+            is_acceptor=False,
+            profile=Profile(settings.profile),
+            check=Check.CERTIFICATE_AND_NAME,
+            credentials=named_credentials(destination.certificate, destination.key),
+            authorities=tuple(map(Path, destination.authorities or settings.authorities)),
+        )
+        return TlsRequest(self._context_of(recipe), address.hostname or "")
+
+    def _context_of(self, recipe: Recipe) -> Callable[[], ssl.SSLContext]:
+        return lambda: self._contexts.get(recipe)

@@ -1,4 +1,4 @@
-"""Verdicts on what the box meets by itself when it sends: its spool, its keys, its own defects, an object that it cannot convert. Pure.
+"""Verdicts on what the box meets by itself when it sends: its spool, its keys, its defects, an object it cannot convert or derive. Pure.
 
 Promises: none of these says anything about the destination, and none is ever judged delivered. Texts are operator words.
 Failures: none.
@@ -14,6 +14,11 @@ DAMAGED = "damaged_in_spool"
 """The flag of an object that does not authenticate and is to be quarantined."""
 
 
+_MISSING, _FOREIGN = "missing_in_spool", "sealed_for_another_key"
+SPOOL_FAULTS = frozenset({DAMAGED, _MISSING, _FOREIGN})
+"""The flags of what the spool does not give."""
+
+
 def judge_damaged() -> Verdict:
     """Return the verdict on an object that does not authenticate: it is never sent (hostile-inputs.md row 113)."""
     return _held(DAMAGED, "damaged in the spool", ends_association=True)
@@ -21,12 +26,12 @@ def judge_damaged() -> Verdict:
 
 def judge_missing() -> Verdict:
     """Return the verdict on an object that is not in the spool."""
-    return _held("missing_in_spool", "missing in the spool")
+    return _held(_MISSING, "missing in the spool")
 
 
 def judge_foreign_key() -> Verdict:
     """Return the verdict on an object sealed for a key generation that is not unlocked."""
-    return _held("sealed_for_another_key", "sealed for a key that this box does not have", HoldClass.CONFIGURATION)
+    return _held(_FOREIGN, "sealed for a key that this box does not have", HoldClass.CONFIGURATION)
 
 
 def judge_unreadable() -> Verdict:
@@ -38,6 +43,16 @@ def judge_unconvertible(problem: str) -> Verdict:
     """Return the verdict on an object that cannot be brought into a form that the destination takes; `problem` says why not."""
     text = f"the destination takes this SOP class only in another transfer syntax, and {problem}"
     return _held("not_convertible", text, ends_association=True)
+
+
+def judge_refused_headers(problem: str) -> Verdict:
+    """Return the verdict on an object whose header cannot be changed as the destination's `headers` ask; `problem` says why not."""
+    return _held("headers_refused", f"its header cannot be changed as configured: {problem}", HoldClass.CONFIGURATION)
+
+
+def judge_not_derived(problem: str) -> Verdict:
+    """Return the verdict on an object of which nothing could be derived this time: it waits, the others go on."""
+    return _passing("not_derived", f"what the destination asks for could not be made now: {problem}")
 
 
 def judge_internal() -> Verdict:

@@ -11,12 +11,14 @@ import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
-from appliance.config.model import Delivery, Destination, Tls
+from appliance.config.model import AnyDestination, Delivery, DicomDestination, StowDestination, Tls
+from appliance.config.shaping import Hours
 from appliance.core.identity import AETitle, AETitleInvalidError
 from appliance.deliver.destination import Pacing
 from appliance.deliver.settlement import Waits
-from appliance.ledger.deliveries import Claim
+from appliance.ledger.claims import Claim
 from appliance.runtime.clock import Clock
 
 # Long enough that a study's next instance finds the association open, short enough not to keep a one-association archive from others.
@@ -30,16 +32,22 @@ _MARK_DIGITS = 16
 class Terms:
     """Everything of a configuration on which the service of one destination depends; `box` is the box's own title."""
 
-    destination: Destination
+    destination: AnyDestination
     delivery: Delivery
     box: AETitle
     tls: Tls = field(default_factory=Tls)
+    timezone: str = "UTC"
 
     @property
     def text(self) -> str:
         """The terms as one text: equal texts are equal terms, down to the spelling of titles, which is what peers see."""
         text = f"{self.destination.model_dump_json()}\n{self.delivery.model_dump_json()}\n{self.box.text}"
-        return text if self.destination.tls == "off" else f"{text}\n{self.tls.model_dump_json()}"
+        if self.destination.window is not None:
+            text = f"{text}\n{self.timezone}"
+        uses_tls = isinstance(self.destination, StowDestination) or (
+            isinstance(self.destination, DicomDestination) and self.destination.tls != "off"
+        )
+        return f"{text}\n{self.tls.model_dump_json()}" if uses_tls else text
 
     @property
     def mark(self) -> str:
@@ -52,7 +60,7 @@ class Plan:
     """What a destination is to the engine.
 
     `calling` gives the title under which a source's deliveries are sent; `separates`: it differs from source to source. `linger_s`: how
-    long an idle association is kept.
+    long an idle association is kept. `is_open` says of a wall time whether everything is sent then, or what is STAT only.
     """
 
     name: str
@@ -61,6 +69,7 @@ class Plan:
     pacing: Pacing
     waits: Waits
     linger_s: float
+    is_open: Callable[[float], bool] = lambda _wall: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,7 @@ def plan_for(terms: Terms) -> Plan:
     return Plan(
         name=destination.name,
         calling=calling,
-        separates=destination.calling_ae == "source",
+        separates=destination.separates_sources,
         pacing=Pacing(
             lanes=destination.lanes,
             dead_hello=settings.dead_hello,
@@ -106,4 +115,12 @@ def plan_for(terms: Terms) -> Plan:
         ),
         waits=Waits(settings.soft, settings.held),
         linger_s=LINGER_S,
+        is_open=_opening(destination.window, terms.timezone),
     )
+
+
+def _opening(window: Hours | None, timezone: str) -> Callable[[float], bool]:
+    if window is None:
+        return lambda _wall: True
+    zone = ZoneInfo(timezone)
+    return lambda wall: window.holds(wall, zone)

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from appliance.core.identity import AETitle, Uid
+from appliance.deliver.synthetic import PATIENT_ID, PATIENT_NAME, STUDY_DESCRIPTION
 from appliance.deliver.transport import Context
+from appliance.deliver.verdict import Verdict, Whose
 from appliance.dimse.contexts import UNCOMPRESSED, named
 from appliance.dimse.conversion import convertible
 from appliance.dimse.failures import PeerUnreachableError, Unreachable
@@ -57,11 +60,59 @@ def for_unresolved(host: str) -> Remark:
     )
 
 
-def for_tls(secured: Secured) -> Remark:
-    """Return what to say about a handshake that went well."""
+def for_route(host: str, own: str) -> Remark:
+    """Return what to say about the way that the system would take to a host; `own` is the address it would call from, "" for none."""
+    if own:
+        return Remark(f"this box calls from {own}")
+    return Remark(f"this box knows no way to {host}", "Is the network cable plugged in? Are this box's address, netmask and gateway right?")
+
+
+def for_tls(secured: Secured, now: float) -> Remark:
+    """Return what to say about a handshake that went well at this moment (wall time)."""
     shown = secured.certificate
-    of = "" if shown is None else f"; its certificate is {shown.subject}, sha256:{shown.sha256}"
-    return Remark(f"{secured.version} with {secured.cipher}{of}")
+    if shown is None:
+        return Remark(f"{secured.version} with {secured.cipher}")
+    certificate = f"its certificate is {shown.subject}, sha256:{shown.sha256}, valid until {_day(shown.not_after)}"
+    detail = f"{secured.version} with {secured.cipher}; {certificate}"
+    left = shown.not_after - now
+    if left < _RENEW_WITHIN_S:
+        return Remark(
+            detail, f"Its certificate expires in {max(0, round(left / _DAY_S))} days: have it renewed, or nothing is sent from then on."
+        )
+    return Remark(detail)
+
+
+def with_offer(remark: Remark, offered: Secured | None) -> Remark:
+    """Return the remark on a failed handshake with what the archive offers to somebody who does not judge it."""
+    if offered is None:
+        return remark
+    shown = offered.certificate
+    of = "no certificate"
+    if shown is not None:
+        names = f" for {_listed(shown.names)}" if shown.names else ""
+        dates = f"valid from {_day(shown.not_before)} until {_day(shown.not_after)}"
+        of = f"the certificate of {shown.subject}{names}, issued by {shown.issuer}, {dates}, sha256:{shown.sha256}"
+    return Remark(f"{remark.detail}; it offers {offered.version} with {offered.cipher} and {of}", remark.advice)
+
+
+WORTH_A_LOOK = frozenset(
+    {
+        Unreachable.UNTRUSTED,
+        Unreachable.WRONG_NAME,
+        Unreachable.WRONG_CERTIFICATE,
+        Unreachable.EXPIRED,
+        Unreachable.NOT_YET_VALID,
+        Unreachable.NO_AGREEMENT,
+    }
+)
+"""Failures of a handshake after which it helps to see what the archive offers."""
+_DAY_S = 86_400.0
+# Hospitals need weeks to have a certificate signed.
+_RENEW_WITHIN_S = 30 * _DAY_S
+
+
+def _day(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%d")
 
 
 _TLS_ADVICE: Mapping[Unreachable, str] = {
@@ -262,6 +313,28 @@ def for_box_title(remark: Remark, call: Call, *, is_needed: bool) -> Remark:
     """Return what to say when images may be sent, but the box is not let in under its own title."""
     needs = "storage commitment, queries and C-ECHO call" if is_needed else "only queries and C-ECHO call"
     return Remark(f"images can be sent, but {remark.detail}", f"{remark.advice} {needs[0].upper()}{needs[1:]} as {call.calling}.")
+
+
+def for_untaken_image(calling: AETitle) -> Remark:
+    """Return what to say when the archive takes no secondary capture, which the test image is."""
+    return Remark(
+        f"the archive takes no secondary capture images from {calling}, and the test image is one",
+        "That keeps nothing else from being sent. Allow Secondary Capture Image Storage to test this far.",
+    )
+
+
+def for_broken_image(detail: str) -> Remark:
+    """Return what to say when the association broke under the test image."""
+    return Remark(f"the test image was not answered: {detail}", "The archive's log says why; a firewall that cuts transfers looks so too.")
+
+
+def for_image(verdict: Verdict, status: int | None, calling: AETitle) -> tuple[bool, Remark]:
+    """Return whether the archive took the test image, and what to say about its answer."""
+    if verdict.whose is Whose.DELIVERED:
+        where = f'patient {PATIENT_NAME}, ID {PATIENT_ID}, study "{STUDY_DESCRIPTION}"'
+        return True, Remark(f"the archive took the test image from {calling}: look it up under {where}")
+    shown = "" if status is None else f" ({status:04X})"
+    return False, Remark(f"{verdict.text}{shown}", "Deliveries would get the same answer: the archive's log says why.")
 
 
 def _listed(words: Iterable[str]) -> str:

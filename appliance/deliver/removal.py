@@ -21,10 +21,10 @@ from appliance.runtime.logging import get_logger
 log = get_logger(__name__)
 
 
-def hold_removed(ledger: Ledger, in_service: Collection[str]) -> bool:
-    """Hold some of what waits for any destination (id) that is not in service; return whether there may be more."""
+def hold_removed(ledger: Ledger, in_service: Collection[str], at: float) -> bool:
+    """Hold, at the wall time `at`, some of what waits for any destination (id) not in service; return whether there may be more."""
     with ledger.write():
-        held = Deliveries(ledger).hold_removed(in_service)
+        held = Deliveries(ledger).hold_removed(in_service, at=at)
         states = DestinationStates(ledger)
         for destination_id in held:
             known = states.get(destination_id)

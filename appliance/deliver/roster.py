@@ -56,7 +56,7 @@ class Roster:
 
     def follow(self, site: Site) -> None:
         """Serve what `site` has, as it has it: end the service of the rest, and begin what is new."""
-        self._wanted = {one.id: Terms(one, site.delivery, site.box.ae_title, site.tls) for one in site.destinations}
+        self._wanted = {one.id: Terms(one, site.delivery, site.box.ae_title, site.tls, site.box.timezone) for one in site.destinations}
         for destination_id, service in list(self._served.items()):
             terms = self._wanted.get(destination_id)
             if terms is None or terms.text != service.text:

@@ -17,22 +17,28 @@ from pathlib import Path
 from typing import Protocol
 
 from appliance.config.model import Destination, Site
+from appliance.deliver.bandwidth import Bandwidth, shaped
+from appliance.deliver.derived import OpenerDesk, with_derived
 from appliance.deliver.dispatch import Dispatch
 from appliance.deliver.doctor import Diagnosis
 from appliance.deliver.outbox import Outbox
 from appliance.deliver.outgoing_tls import OutgoingTls
 from appliance.deliver.plan import Surroundings, Terms, plan_for
+from appliance.deliver.proof_book import ProofBook
+from appliance.deliver.proof_desk import ProofDesk, wants_proof
 from appliance.deliver.publication import AcceptancePublication
 from appliance.deliver.recorder import Recorder
 from appliance.deliver.removal import hold_removed
 from appliance.deliver.roster import Roster
 from appliance.deliver.runs import SenderRun
 from appliance.deliver.transport import Transport
-from appliance.deliver.transports.dicom import DicomPeer, DicomTransport
+from appliance.deliver.ways import way_to
+from appliance.ledger.claims import Claim
 from appliance.ledger.database import Ledger
-from appliance.ledger.deliveries import Claim, Deliveries
+from appliance.ledger.deliveries import Deliveries
 from appliance.ledger.destinations import DestinationStates
 from appliance.ledger.faults import LedgerError
+from appliance.ledger.proofs import Proofs
 from appliance.runtime.clock import Clock, Due
 from appliance.runtime.logging import get_logger
 from appliance.spool.names import SpoolName
@@ -107,14 +113,17 @@ class Sender:
         self.recover()
         recorder = Recorder(self._ledger)
         recorder.start()
+        proof = ProofDesk(ProofBook(self._ledger, recorder, self._clock, lambda: self._site().delivery), self._tls, self._clock)
         self._roster = roster = Roster(lambda terms, ending: self._dispatch(terms, recorder, ending))
         try:
             self._follow(roster)
             while not stopping.is_set():
                 listener.wait(TICK_S)
+                proof.look(self._site())
                 self._follow(roster)
         finally:
             roster.stop()
+            proof.stop()
             recorder.close()
             self._end_run()
             log.info("sender.stopped")
@@ -143,7 +152,8 @@ class Sender:
     def _hold_removed(self, site: Site, roster: Roster) -> bool:
         """Hold some of what waits for destinations that nobody serves any more; return whether there is, or may be, more to do soon."""
         try:
-            return hold_removed(self._ledger, {destination.id for destination in site.destinations} | roster.ending)
+            served = {destination.id for destination in site.destinations} | roster.ending
+            return hold_removed(self._ledger, served, self._clock.now().wall)
         except LedgerError:
             return True
 
@@ -165,25 +175,26 @@ class Sender:
 
     def _dispatch(self, terms: Terms, recorder: Recorder, ending: threading.Event) -> Dispatch:
         outbox = Outbox(self._ledger, recorder, self._publication, terms.destination.id, self._run_id, terms.mark)
-        transport = self._dicom(terms) if self._transports is None else self._transports(terms.destination)
+        if wants_proof(terms.destination):
+            outbox.expect_proof(self._expect_proof(terms))
+        outbox.never_send(terms.destination.never, lambda: self._clock.now().wall)
+        transport = self._way(terms, ending) if self._transports is None else self._transports(terms.destination)
         around = Surroundings(self._clock, lambda: self._rng.uniform(-1.0, 1.0), ending, self._set_apart)
         return Dispatch(plan_for(terms), transport, outbox, around)
 
-    def _dicom(self, terms: Terms) -> Transport:
-        destination, settings = terms.destination, terms.delivery
-        peer = DicomPeer(
-            host=str(destination.host),
-            port=destination.port,
-            called=destination.ae_title,
-            box=terms.box,
-            connect_s=settings.connect,
-            associate_s=settings.associate,
-            progress_s=settings.progress,
-            response_s=settings.response,
-            hello_s=settings.probe,
-            tls=self._tls.request(destination, terms.tls),
-        )
-        return DicomTransport(peer, self._spool.open)
+    def _way(self, terms: Terms, ending: threading.Event) -> Transport:
+        opener = OpenerDesk(self._run_dir, ending)
+        bits_per_s = terms.destination.bandwidth
+        bandwidth = None if bits_per_s is None else Bandwidth(bits_per_s / 8, self._clock)
+        return with_derived(terms, self._spool, opener, lambda open_object: way_to(terms, shaped(open_object, bandwidth), self._tls))
+
+    def _expect_proof(self, terms: Terms) -> Callable[[Claim], None]:
+        proofs, wait_s = Proofs(self._ledger), terms.delivery.proof_after
+
+        def expect(claim: Claim) -> None:
+            proofs.expect(claim.delivery_id, claim.destination_id, claim.instance_id, self._clock.now().after(wait_s))
+
+        return expect
 
     def _set_apart(self, claim: Claim) -> None:
         """Move a damaged object out of everybody's way; where that fails it stays, and fails the same way for whoever opens it."""

@@ -22,6 +22,8 @@ from appliance.ledger.vocabulary import DeliveryState
 class Event(StrEnum):
     """What happens to a delivery."""
 
+    AWAITS_STUDY = "waits for its study"
+    """Its route wants it only once the study is complete."""
     CLAIMED = "claimed"
     """A lane of a living sender run took it."""
     DELIVERED = "delivered"
@@ -50,6 +52,8 @@ class Event(StrEnum):
     """The sender run that claimed it no longer lives; the outcome is unknown."""
     LOST = "lost"
     """The archive says that it does not have it, or no longer."""
+    DISPUTED = "disputed"
+    """The archive's word contradicts its answer, and sending it once more would not help (hold class verdict)."""
 
 
 class DeliveryMoveError(ApplianceError):
@@ -70,6 +74,8 @@ _E = Event
 TRANSITIONS: Mapping[tuple[DeliveryState, Event], DeliveryState] = MappingProxyType(
     {
         (_S.QUEUED, _E.CLAIMED): _S.SENDING,
+        # In the transaction that makes it: no lane has seen it as queued. It is due when the study is complete.
+        (_S.QUEUED, _E.AWAITS_STUDY): _S.DEFERRED,
         # A setting may take its way from under a delivery that waits: its destination was removed (hostile-inputs.md row 76).
         (_S.QUEUED, _E.UNUSABLE): _S.HELD,
         (_S.QUEUED, _E.HELD_BY_PERSON): _S.HELD,
@@ -98,6 +104,7 @@ TRANSITIONS: Mapping[tuple[DeliveryState, Event], DeliveryState] = MappingProxyT
         (_S.HELD, _E.EXPIRED): _S.EXPIRED,
         (_S.DELIVERED, _E.PROVED): _S.PROVED,
         (_S.DELIVERED, _E.LOST): _S.QUEUED,
+        (_S.DELIVERED, _E.DISPUTED): _S.HELD,
         (_S.PROVED, _E.LOST): _S.QUEUED,
         # Cancelled and expired are final: nothing cancelled comes back (house.md section 6).
     }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from appliance.core.identity import Uid
 from appliance.deliver.verdict import BREAKS, Break, Whose
-from appliance.ledger.deliveries import Claim
+from appliance.ledger.claims import Claim
 
 _ABORTED = BREAKS[Break.ABORT_USER]
 _ABORTED_BY_PROVIDER = BREAKS[Break.ABORT_PROVIDER]

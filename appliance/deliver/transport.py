@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from appliance.core.errors import ApplianceError, Fault
 from appliance.core.identity import AETitle, Uid
@@ -82,6 +82,29 @@ class Channel(Protocol):
 
     def abort(self) -> None:
         """End at once; nothing happens to what has ended. Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """How much a channel takes in one request: so many instances, and so many bytes together unless it is one instance alone."""
+
+    instances: int
+    bytes: int
+
+
+@runtime_checkable
+class BatchChannel(Channel, Protocol):
+    """A channel that takes several deliveries in one request and answers for each."""
+
+    @property
+    def batch(self) -> Batch:
+        """How much may go together."""
+
+    def send_together(self, tasks: Sequence[Task]) -> list[Outcome]:
+        """Send the objects of `tasks` and return how each ended, in their order; what does not go together goes one after the other.
+
+        Never raises for a peer's or an object's fault.
+        """
 
 
 class Transport(Protocol):

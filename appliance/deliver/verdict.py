@@ -49,6 +49,7 @@ class Verdict:
     for ever. `flag` is a constant word for logs and counters and names the failure; `text` is for people. `ends_association`: the
     association cannot be used again and is aborted. After `isolate_after` of these the instance goes alone and last. `is_ours`: the box met
     it by itself, so that it says nothing about the destination (`own_faults`). `outlives_echo`: an answered C-ECHO does not disprove it.
+    `wait_s`: how long the destination asks to be left alone; a throttle waits at least so long.
     """
 
     whose: Whose
@@ -64,6 +65,7 @@ class Verdict:
     smaller_pdu: bool = False
     is_ours: bool = False
     outlives_echo: bool = False
+    wait_s: float = 0.0
 
     def holds_after(self, tries: int) -> bool:
         """Say whether a delivery that was tried `tries` times with this outcome is held now."""

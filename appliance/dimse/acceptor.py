@@ -21,7 +21,7 @@ from appliance.dimse.acse import AssociateRequest
 from appliance.dimse.contexts import ContextResult
 from appliance.dimse.pace import Pace
 from appliance.dimse.pdu import AbortReason, AbortSource, Pdu, PduInvalidError, PduType
-from appliance.dimse.stream import AcceptedContext, IncomingSink, StreamingProvider, where
+from appliance.dimse.stream import AcceptedContext, IncomingSink, NewReport, StreamingProvider, where
 from appliance.dimse.tls import TlsMaterialUnusableError
 from appliance.dimse.tls_failures import TlsRefusedError
 from appliance.dimse.upper_layer import Connection, ConnectionLostError, PeerSilentError
@@ -48,12 +48,16 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A caller is admitted: the results of its contexts, sinks for what it stores, how long it may idle, and how long its units may be."""
+    """A caller is admitted: the results of its contexts, sinks for what it stores, how long it may idle, and how long its units may be.
+
+    `new_report`: what takes its commitment reports, None where it may send none.
+    """
 
     results: tuple[ContextResult, ...]
     new_sink: Callable[[], IncomingSink]
     idle_s: float
     longest_unit: int = pdu.TOLERATED_LENGTH
+    new_report: NewReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,7 @@ class IncomingAssociation:
         def respond(context_id: int, command: bytes) -> None:
             self._respond(command, pdu.command_pdus(context_id, command, max_length))
 
-        self._provider = StreamingProvider(contexts, decision.new_sink, respond, self._pause)
+        self._provider = StreamingProvider(contexts, decision.new_sink, respond, self._pause, decision.new_report)
         self._connection.write(acse.encode_accept(request, decision.results))
         return decision
 

@@ -36,6 +36,7 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import PresentationContext
 
 from appliance.core.identity import AE_TITLE_LENGTH, UID_LENGTH, AETitle, Uid
+from appliance.dimse.commitment import COMMITMENT_PUSH_MODEL
 from appliance.dimse.contexts import APPLICATION_CONTEXT, IMPLICIT_LITTLE_ENDIAN, ContextResult, ProposedContext
 from appliance.dimse.pdu import OFFERED_LENGTH, PduInvalidError
 
@@ -82,7 +83,10 @@ _silence_pynetdicom()
 
 @dataclass(frozen=True, slots=True)
 class AssociateRequest:
-    """An A-ASSOCIATE-RQ: `calling` and `called` are 16 raw bytes, `roles` maps a SOP class to (SCU, SCP), `max_length` 0 is no limit."""
+    """An A-ASSOCIATE-RQ: `calling` and `called` are 16 raw bytes, `roles` maps a SOP class to (SCU, SCP), `max_length` 0 is no limit.
+
+    `implementation` is the class UID of who wrote the peer, as it says.
+    """
 
     calling: bytes
     called: bytes
@@ -92,6 +96,7 @@ class AssociateRequest:
     max_length: int
     asks_asynchronous: bool
     roles: Mapping[str, tuple[bool, bool]]
+    implementation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,7 @@ def decode_request(body: memoryview) -> AssociateRequest:
         max_length=int(user.maximum_length or 0),
         asks_asynchronous=_ASYNCHRONOUS_ITEM in user_items,
         roles=MappingProxyType({_text(uid): (bool(item.scu_role), bool(item.scp_role)) for uid, item in user.role_selection.items()}),
+        implementation=_text(user.implementation_class_uid),
     )
 
 
@@ -175,11 +181,13 @@ def encode_accept(request: AssociateRequest, results: Sequence[ContextResult]) -
         window.maximum_number_operations_invoked = window.maximum_number_operations_performed = 1
         information.append(window)
     accepted = {str(result.abstract_syntax) for result in results if result.result == 0}
-    for uid, (as_scu, _) in request.roles.items():
-        # The box is the SCP of everything it accepts; who did not ask to be SCU is not answered and gets the default roles.
-        if as_scu and uid in accepted:
+    for uid, (as_scu, as_scp) in request.roles.items():
+        # The box is the SCP of everything it accepts, but for commitment reports: there the caller is. Who asked for the other role only
+        # is not answered and gets the default roles.
+        is_scu = uid == COMMITMENT_PUSH_MODEL
+        if (as_scp if is_scu else as_scu) and uid in accepted:
             role = SCP_SCU_RoleSelectionNegotiation()
-            role.sop_class_uid, role.scu_role, role.scp_role = UID(uid), True, False
+            role.sop_class_uid, role.scu_role, role.scp_role = UID(uid), not is_scu, is_scu
             information.append(role)
     primitive.user_information = information
     encoded = bytearray(A_ASSOCIATE_AC(primitive).encode())

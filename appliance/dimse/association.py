@@ -14,12 +14,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from appliance.core.errors import ApplianceError
-from appliance.core.identity import AETitle, Uid
 from appliance.dimse import acse, commands, pdu
 from appliance.dimse.acse import AssociateAccept
+from appliance.dimse.association_request import AssociationRequest
 from appliance.dimse.commands import CommandSet, CommandSetInvalidError
 from appliance.dimse.contexts import VERIFICATION, Granted, read_grants
 from appliance.dimse.failures import (
@@ -31,12 +30,12 @@ from appliance.dimse.failures import (
     Unreachable,
     VerificationNotAcceptedError,
 )
+from appliance.dimse.hops import MessageIds
 from appliance.dimse.messages import Message, MessageReader, data_set_pdus
 from appliance.dimse.pdu import AbortSource, Pdu, PduInvalidError, PduType
 from appliance.dimse.reach import open_connection, refusal, tcp_hello
 from appliance.dimse.responses import ResponseReader, StoreResponse, read_store_response
 from appliance.dimse.stream import OutgoingSource
-from appliance.dimse.tls import TlsRequest
 from appliance.dimse.tls_failures import about_late_alert
 from appliance.dimse.upper_layer import Connection, ConnectionLostError, PeerSilentError
 
@@ -55,26 +54,8 @@ __all__ = [
     "tcp_hello",
 ]
 
-# PS3.7 E.1: message ids are 16 bits; 0 is left out because some peers take it for "none".
-_LAST_MESSAGE_ID = 0xFFFF
 # A unit that has begun to arrive while we send is waited for this long.
 _UNIT_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class AssociationRequest:
-    """What to ask for: `contexts` pairs an abstract syntax with transfer syntaxes, at most 128; times in seconds; `tls` None is plain."""
-
-    host: str
-    port: int
-    calling: AETitle
-    called: AETitle
-    contexts: tuple[tuple[Uid, tuple[Uid, ...]], ...]
-    connect_s: float
-    associate_s: float
-    progress_s: float
-    max_pdu: int = pdu.OFFERED_LENGTH
-    tls: TlsRequest | None = None
 
 
 def associate(request: AssociationRequest) -> OutgoingAssociation:
@@ -132,7 +113,7 @@ class OutgoingAssociation:
         self._connection = connection
         self._max_length = max_length
         self._is_open = True
-        self._last_message_id = 0
+        self._message_ids = MessageIds()
         self._responses = ResponseReader()
         self._early: CommandSet | None = None
 
@@ -154,7 +135,7 @@ class OutgoingAssociation:
         request: dict[int, int | str] = {
             commands.AFFECTED_SOP_CLASS_UID: VERIFICATION,
             commands.COMMAND_FIELD: commands.C_ECHO_RQ,
-            commands.MESSAGE_ID: self._next_message_id(),
+            commands.MESSAGE_ID: self._message_ids.next(),
             commands.DATA_SET_TYPE: commands.NO_DATA_SET,
         }
         self._write_command(context_id, request)
@@ -174,12 +155,15 @@ class OutgoingAssociation:
         source: OutgoingSource,
         response_s: float,
         priority: int = 0,
+        hops: int = 0,
     ) -> StoreResponse:
         """Send one object in `context_id` and return the peer's answer, waiting `response_s` for it after the last piece.
 
+        `hops`: how many boxes the object has passed, this one included (`hops`).
+
         Raises `TransferBrokenError`, and what `source` raises; then the association is over.
         """
-        message_id = self._next_message_id()
+        message_id = self._message_ids.next(hops)
         request: dict[int, int | str] = {
             commands.AFFECTED_SOP_CLASS_UID: sop_class_uid,
             commands.COMMAND_FIELD: commands.C_STORE_RQ,
@@ -198,11 +182,19 @@ class OutgoingAssociation:
 
     def say(self, context_id: int, request: Mapping[int, int | str], data_set: bytes) -> int:
         """Send a message with a small data set, and return the id that it was given. Raises `TransferBrokenError`."""
-        message_id = self._next_message_id()
+        message_id = self._message_ids.next()
         self._write_command(context_id, {**request, commands.MESSAGE_ID: message_id, commands.DATA_SET_TYPE: commands.WITH_DATA_SET})
         for unit in data_set_pdus(context_id, data_set, self._max_length):
             self._write(unit, after_first_pdv=True)
         return message_id
+
+    def answer(self, context_id: int, response: Mapping[int, int | str]) -> None:
+        """Answer a request of the peer's. Raises `TransferBrokenError`."""
+        self._write_command(context_id, {**response, commands.DATA_SET_TYPE: commands.NO_DATA_SET})
+
+    def hears(self, within_s: float) -> bool:
+        """Say whether something comes within a time, be it the end."""
+        return self._is_open and self._connection.is_readable(int(within_s * 1000))
 
     def hear(self, messages: MessageReader, timeout_s: float) -> Message:
         """Return the next message that `messages` completes. Raises `TransferBrokenError`."""
@@ -235,10 +227,6 @@ class OutgoingAssociation:
     def _close(self) -> None:
         self._is_open = False
         self._connection.close()
-
-    def _next_message_id(self) -> int:
-        self._last_message_id = self._last_message_id % _LAST_MESSAGE_ID + 1
-        return self._last_message_id
 
     def _write_command(self, context_id: int, request: Mapping[int, int | str]) -> None:
         for unit in pdu.command_pdus(context_id, commands.encode_command(request), self._max_length):

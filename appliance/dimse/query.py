@@ -1,4 +1,4 @@
-"""Asking an archive what it has: C-FIND, Study Root, at the level of single instances.
+"""Asking an archive what it has: C-FIND, Study Root, at the level of single instances, and of series.
 
 Promises: `images` returns what the peer listed, and only when the peer said that the list is complete; memory is bounded by the number of
 matches that was allowed. After an error but `QueryRefusedError` the association is over.
@@ -129,15 +129,23 @@ class ImageQueries:
 
         Raises `QueryRefusedError`, `QueryTooLargeError`, `TransferBrokenError`, and `ValueError` for what is no UID.
         """
+        return self._find({SOP_INSTANCE: "", LEVEL: "IMAGE"}, study_instance_uid, series_instance_uid)
+
+    def has_series(self, study_instance_uid: str, series_instance_uid: str) -> bool:
+        """Say whether the peer lists a series among those of the study, whatever of it. Raises what `images` raises."""
+        found = self._find({LEVEL: "SERIES"}, study_instance_uid, series_instance_uid)
+        return any(match.series_instance_uid in {"", series_instance_uid} for match in found)
+
+    def _find(self, keys: Mapping[int, str], study_instance_uid: str, series_instance_uid: str) -> list[Match]:
         if uid_fault(study_instance_uid) or uid_fault(series_instance_uid):
             raise ValueError("a query needs the UIDs of a study and a series")
-        keys = {SOP_INSTANCE: "", LEVEL: "IMAGE", STUDY: study_instance_uid, SERIES: series_instance_uid}
         request: dict[int, int | str] = {
             commands.AFFECTED_SOP_CLASS_UID: STUDY_ROOT_FIND,
             commands.COMMAND_FIELD: _C_FIND_RQ,
             commands.PRIORITY: 0,
         }
-        message_id = self._association.say(self._context_id, request, encode_identifier(keys, self._syntax))
+        identifier = encode_identifier({**keys, STUDY: study_instance_uid, SERIES: series_instance_uid}, self._syntax)
+        message_id = self._association.say(self._context_id, request, identifier)
         return self._matches(message_id)
 
     def release(self) -> None:

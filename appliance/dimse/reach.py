@@ -59,6 +59,12 @@ def open_connection(host: str, port: int, connect_s: float, progress_s: float, t
 def _secure(sock: socket.socket, tls: TlsRequest, where: str, deadline: float, progress_s: float) -> SecureConnection:
     """Shake hands on a connected socket. Raises `PeerUnreachableError`, and the socket is closed then."""
     connection = SecureConnection(TlsSocket(sock, tls.context, server_name=tls.name), progress_s=progress_s)
+    shake_hands(connection, tls, where, deadline)
+    return connection
+
+
+def shake_hands(connection: SecureConnection, tls: TlsRequest, where: str, deadline: float) -> None:
+    """Return when the peer is known to be the one that was meant. Raises `PeerUnreachableError`, and the connection is closed then."""
     try:
         secured = connection.establish(deadline)
     except TlsRefusedError as error:
@@ -77,7 +83,6 @@ def _secure(sock: socket.socket, tls: TlsRequest, where: str, deadline: float, p
         connection.close()
         message = f"{where} shows another certificate than the one that is configured for it"
         raise PeerUnreachableError(message, phase="tls", kind=Unreachable.WRONG_CERTIFICATE)
-    return connection
 
 
 def refusal(where: str, error: TlsRefusedError) -> PeerUnreachableError:

@@ -8,6 +8,7 @@ Standard: PS3.7 9.3.1.2 (C-STORE-RSP).
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 from appliance.dimse import commands, pdu
@@ -15,10 +16,16 @@ from appliance.dimse.commands import CommandSet
 from appliance.dimse.pdu import Fragment, Pdu, PduInvalidError
 from appliance.dimse.stream import MAX_COMMAND_BYTES, MAX_DISCARDED_BYTES
 
+# A response of the ordinary kind has 150 bytes.
+_RAW_BYTES = 256
+
 
 @dataclass(frozen=True, slots=True)
 class StoreResponse:
-    """A C-STORE-RSP as received: `status` None where there is none; `matches` says that it names our message and instance."""
+    """A C-STORE-RSP as received: `status` None where there is none; `matches` says that it names our message and instance.
+
+    `raw` is its command set in hexadecimal digits, cut, for answers that nobody understands.
+    """
 
     status: int | None
     comment: str
@@ -26,6 +33,7 @@ class StoreResponse:
     sop_instance_uid: str
     message_id: int | None
     matches: bool
+    raw: str = ""
 
 
 class ResponseReader:
@@ -74,4 +82,9 @@ def read_store_response(response: CommandSet, message_id: int, sop_instance_uid:
         sop_instance_uid=answered_uid,
         message_id=answered_id,
         matches=is_response and answered_id == message_id and answered_uid in {"", sop_instance_uid},
+        raw=b"".join(_head(*one) + one[1] for one in response.elements.items())[:_RAW_BYTES].hex(),
     )
+
+
+def _head(element: int, value: bytes) -> bytes:
+    return struct.pack("<HHL", 0, element, len(value))

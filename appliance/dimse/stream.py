@@ -19,12 +19,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from appliance.core.errors import ApplianceError
 from appliance.core.identity import Uid, uid_fault
 from appliance.dimse import commands, statuses
 from appliance.dimse.commands import CommandSet, CommandSetInvalidError
+from appliance.dimse.commitment import COMMITMENT_PUSH_MODEL
 from appliance.dimse.contexts import VERIFICATION
 from appliance.dimse.pdu import AbortReason, Fragment, PduInvalidError
 from appliance.runtime.logging import get_logger
@@ -111,6 +112,10 @@ class OutgoingSource(Protocol):
         """Return up to `size` next bytes, and b"" at the end only; an error in the object is raised before its last byte is given."""
 
 
+NewReport: TypeAlias = Callable[[CommandSet, AcceptedContext], IncomingSink]
+"""Makes what takes the data set of a commitment report."""
+
+
 @dataclass(slots=True)
 class _Message:
     """The request whose data set is arriving: the sink that takes it, or the answer that was decided already."""
@@ -131,15 +136,18 @@ class StreamingProvider:
         new_sink: Callable[[], IncomingSink],
         respond: Callable[[int, bytes], None],
         pause: Callable[[], None] = lambda: None,
+        new_report: NewReport | None = None,
     ) -> None:
         """Serve `contexts`, giving each C-STORE a sink of its own; `respond` sends a command set in a context.
 
-        `pause` is called for each message that stored nothing, before it is answered: it may let the peer wait.
+        `pause` is called for each message that stored nothing, before it is answered: it may let the peer wait. `new_report` makes a sink
+        for a commitment report (N-EVENT-REPORT), whose `begin` is not called; without it there are none.
         """
         self._contexts = contexts
         self._new_sink = new_sink
         self._respond = respond
         self._pause = pause
+        self._new_report = new_report
         self._command = bytearray()
         self._command_context: int | None = None
         self._message: _Message | None = None
@@ -200,6 +208,8 @@ class StreamingProvider:
             self._begin_store(message)
         elif field == commands.C_ECHO_RQ and message.context.abstract_syntax == VERIFICATION:
             message.answer = Answer(statuses.SUCCESS)
+        elif self._is_report(field, message):
+            self._begin_report(message)
         else:
             log.info("dimse.operation_refused", command=f"{field:04X}", abstract_syntax=message.context.abstract_syntax)
             message.answer = Answer(statuses.UNRECOGNISED_OPERATION)
@@ -218,6 +228,22 @@ class StreamingProvider:
             message.sink = self._new_sink()
             message.sink.begin(command, message.context)
         except Exception as error:  # noqa: BLE001 # boundary: whatever a sink raises is answered, the association lives on
+            self._refuse(message, error)
+
+    def _is_report(self, field: int, message: _Message) -> bool:
+        return (
+            self._new_report is not None
+            and field == commands.N_EVENT_REPORT_RQ
+            and message.context.abstract_syntax == COMMITMENT_PUSH_MODEL
+        )
+
+    def _begin_report(self, message: _Message) -> None:
+        if self._new_report is None or not message.command.has_data_set:
+            message.answer = Answer(statuses.PROCESSING_FAILURE, "the report has no data set")
+            return
+        try:
+            message.sink = self._new_report(message.command, message.context)
+        except Exception as error:  # noqa: BLE001 # boundary: as in `_begin_store`
             self._refuse(message, error)
 
     def _receive_data(self, fragment: Fragment) -> None:
@@ -304,6 +330,10 @@ def _response(request: CommandSet, answer: Answer) -> bytes:
         uid = request.text(element)
         if uid_fault(uid) is None:
             elements[element] = uid
+    event_type = request.number(commands.EVENT_TYPE_ID)
+    if event_type is not None:
+        # PS3.7 10.3.1.2: an answer to N-EVENT-REPORT repeats it.
+        elements[commands.EVENT_TYPE_ID] = event_type
     if answer.comment:
         elements[commands.ERROR_COMMENT] = answer.comment[: commands.ERROR_COMMENT_CHARACTERS]
     return commands.encode_command(elements)

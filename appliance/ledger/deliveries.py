@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from appliance.core.errors import ApplianceError, Fault
-from appliance.core.identity import Uid
+from appliance.ledger.claims import LARGE_BYTES, Claims
 from appliance.ledger.database import Row
-from appliance.ledger.holding import Holding
 from appliance.ledger.moments import columns, due_from
 from appliance.ledger.vocabulary import TRIED_AGAIN, Cause, DeliveryState, HoldClass, Priority
 from appliance.runtime.clock import Due, Instant
@@ -54,34 +53,6 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A delivery that its owner now sends, with everything needed to send it.
-
-    `attempts` counts every try, `soft_attempts` the tries since the last that was not of the same class, `unknown_outcomes` those of which
-    nobody knows how they ended; the sender carries the last two forward in `Moved`.
-    """
-
-    delivery_id: int
-    instance_id: int
-    destination_id: str
-    owner: str
-    sop_class_uid: Uid
-    sop_instance_uid: Uid
-    transfer_syntax_uid: Uid
-    study_instance_uid: str
-    calling_title: str
-    called_title: str
-    spool_name: str
-    length: int
-    version: int
-    priority: Priority
-    cause: Cause
-    attempts: int
-    soft_attempts: int
-    unknown_outcomes: int
-
-
-@dataclass(frozen=True, slots=True)
 class DeliveryRow:
     """A delivery as it stands."""
 
@@ -113,14 +84,10 @@ class DeliveryMissingError(ApplianceError):
     fault = Fault.OPERATOR
 
 
-# Deliveries made between the oldest that waits and the newest, from which on the newest may go first: two studies of a CT. Numbers, because
-# order is the ledger's sequence and never a time (house.md section 3).
-BACKLOG = 500
-
 # A batch of `promote_due`, so that no other writer waits long (house.md section 6 says 20 ms).
 _PROMOTED_AT_ONCE = 500
 
-_INSTANCE = "SELECT sop_instance_uid, version, calling_title FROM instance WHERE id = ?"
+_INSTANCE = "SELECT sop_instance_uid, version, calling_title, length FROM instance WHERE id = ?"
 
 # The plus keeps SQLite from walking over everything that is owed to the destination; an instance has few deliveries.
 _EARLIER = """
@@ -130,8 +97,8 @@ _EARLIER = """
 """
 
 _ADD = """
-    INSERT INTO delivery (instance_id, destination_id, cause, cause_ref, state, priority, calling_title, blocked_by, queued_at)
-    VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?)
+    INSERT INTO delivery (instance_id, destination_id, cause, cause_ref, state, priority, calling_title, blocked_by, queued_at, large)
+    VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)
     ON CONFLICT (instance_id, destination_id, cause, cause_ref) DO NOTHING RETURNING id
 """
 
@@ -141,26 +108,11 @@ _ROW = """
     FROM delivery
 """
 
-# The state is written out, not bound, so that SQLite may use the partial indexes.
-_NEXT = """
-    SELECT d.id, d.instance_id, d.destination_id, i.sop_class_uid, i.sop_instance_uid, i.transfer_syntax_uid, s.study_instance_uid,
-        i.calling_title, i.called_title, i.spool_name, i.length, i.version, d.priority, d.cause, d.attempts, d.soft_attempts,
-        d.unknown_outcomes
-    FROM delivery d CROSS JOIN instance i ON i.id = d.instance_id CROSS JOIN study s ON s.id = i.study_id
-    WHERE d.destination_id = ? AND d.state = 'queued' AND d.blocked_by IS NULL
-"""
-_NOT_EXCLUDED = " AND d.id NOT IN (SELECT value FROM json_each(?))"
-_OF_TITLE = " AND d.calling_title = ? AND d.priority = ?"
-_AS_URGENT = " AND d.priority = ?"
-_MOST_URGENT = " ORDER BY d.priority, d.id LIMIT 1"
-_NEWEST = " ORDER BY d.id DESC LIMIT 1"
-
-_CLAIM = "UPDATE delivery SET state = 'sending', owner = ? WHERE id = ?"
-
 _SETTLE = """
     UPDATE delivery
     SET state = ?, owner = NULL, hold_class = ?, due_wall = ?, due_boottime = ?, due_boot_id = ?, blocked_by = ?,
         ended_at = CASE WHEN ? THEN coalesce(ended_at, ?) END, attempts = attempts + ?, reason = coalesce(?, reason),
+        held_at = CASE WHEN ? THEN coalesce(held_at, ?) WHEN state <> 'held' THEN held_at END,
         proof = coalesce(?, proof), soft_attempts = coalesce(?, soft_attempts), unknown_outcomes = coalesce(?, unknown_outcomes)
     WHERE id = ?
 """
@@ -189,10 +141,10 @@ _FREE = """
 """
 
 
-class Deliveries(Holding):
+class Deliveries(Claims):
     """The repository of deliveries: what the sender and the router do with them.
 
-    `Holding` has what is held and released many at a time, `Queue` below it what people ask.
+    `Claims` has what is next, `Holding` below it what is held and released many at a time, `Queue` below it what people ask.
     """
 
     def add(self, instance_id: int, destination_id: str, *, cause: Cause, cause_ref: str, priority: Priority, now: Instant) -> int | None:
@@ -204,12 +156,12 @@ class Deliveries(Holding):
         found = self._ledger.rows(_INSTANCE, (instance_id,))
         if not found:
             raise DeliveryMissingError(f"there is no instance {instance_id} in the ledger")
-        sop_instance_uid, version, calling_title = found[0]
+        sop_instance_uid, version, calling_title, length = found[0]
         # Most instances are first versions, which nothing can precede.
         earlier = self._ledger.rows(_EARLIER, (destination_id, sop_instance_uid, version)) if version > 1 else []
         blocked_by = earlier[0][0] if earlier else None
         parameters = (instance_id, destination_id, cause.value, cause_ref, int(priority), calling_title, blocked_by, now.wall)
-        added = self._ledger.change(_ADD, parameters)
+        added = self._ledger.change(_ADD, (*parameters, length > LARGE_BYTES))
         return int(added[0][0]) if added else None
 
     def get(self, delivery_id: int) -> DeliveryRow:
@@ -231,33 +183,6 @@ class Deliveries(Holding):
         """Return the attempts of a delivery that are kept, the first first."""
         rows = self._ledger.rows("SELECT at, outcome, status, comment FROM attempt WHERE delivery_id = ? ORDER BY id", (delivery_id,))
         return tuple(AttemptRecord(*row) for row in rows)
-
-    def claim(
-        self, destination_id: str, *, owner: str, calling: str | None = None, exclude: Collection[int] = (), newest: bool = False
-    ) -> Claim | None:
-        """Make `owner` the sender of the next delivery to a destination, and return it; None when nothing is ready.
-
-        Next is the most urgent priority, in it what was received from the title `calling` (when given), in that the oldest. A lane that
-        goes on preferring its title can keep other titles of the same priority waiting; it must let go now and then. `exclude` names
-        deliveries that are not to be claimed. With `newest` the newest is next instead of the oldest where there is a backlog: who asks
-        for it every other time serves today's studies while last week's are made good.
-        """
-        wanted, parameters = (_NEXT + _NOT_EXCLUDED, (json.dumps(list(exclude)),)) if exclude else (_NEXT, ())
-        rows = self._ledger.rows(wanted + _MOST_URGENT, (destination_id, *parameters))
-        if not rows:
-            return None
-        best = _claim(rows[0], owner)
-        alike, likeness = wanted + _AS_URGENT, (destination_id, *parameters, int(best.priority))
-        if calling is not None:
-            of_title, title = wanted + _OF_TITLE, (destination_id, *parameters, calling, int(best.priority))
-            rows = rows if best.calling_title.upper() == calling.upper() else self._ledger.rows(of_title + _MOST_URGENT, title)
-            if rows:
-                best, alike, likeness = _claim(rows[0], owner), of_title, title
-        if newest:
-            last = _claim(self._ledger.rows(alike + _NEWEST, likeness)[0], owner)
-            best = last if last.delivery_id - best.delivery_id >= BACKLOG else best
-        self._ledger.change(_CLAIM, (owner, best.delivery_id))
-        return best
 
     def settle(self, delivery_id: int, move: Moved, *, owner: str | None = None) -> bool:
         """Write down what becomes of a delivery, and its attempt; whoever claimed it has it no longer.
@@ -282,7 +207,8 @@ class Deliveries(Holding):
             (
                 *(state.value, hold_class, *columns(due), None if state.is_finished else blocked_by),
                 *(state.is_finished, attempt.at if attempt else move.at, 1 if attempt else 0),
-                *(move.reason, move.proof, move.soft_attempts, move.unknown_outcomes, delivery_id),
+                *(move.reason, state is DeliveryState.HELD, attempt.at if attempt else move.at, move.proof),
+                *(move.soft_attempts, move.unknown_outcomes, delivery_id),
             ),
         )
         if attempt:
@@ -302,31 +228,6 @@ class Deliveries(Holding):
     def free_dead_claims(self, live_owners: Collection[str]) -> int:
         """Queue again what owners that no longer live were sending, to any destination; return how many."""
         return len(self._ledger.change(_FREE, (json.dumps(sorted(live_owners)),)))
-
-
-def _claim(row: Row, owner: str) -> Claim:
-    number, instance, destination, sop_class, sop_instance, syntax, study, calling, called, spool_name, length, version, *delivery = row
-    priority, cause, attempts, soft_attempts, unknown_outcomes = delivery
-    return Claim(
-        delivery_id=number,
-        instance_id=instance,
-        destination_id=destination,
-        owner=owner,
-        sop_class_uid=sop_class,
-        sop_instance_uid=sop_instance,
-        transfer_syntax_uid=syntax,
-        study_instance_uid=study,
-        calling_title=calling,
-        called_title=called,
-        spool_name=spool_name,
-        length=length,
-        version=version,
-        priority=Priority(priority),
-        cause=Cause(cause),
-        attempts=attempts,
-        soft_attempts=soft_attempts,
-        unknown_outcomes=unknown_outcomes,
-    )
 
 
 def _row(row: Row) -> DeliveryRow:

@@ -19,6 +19,13 @@ from appliance.ledger.vocabulary import TRIED_AGAIN, HoldClass
 DESTINATION_REMOVED = "the destination was removed"
 """Why a delivery is held whose destination is no longer configured."""
 
+NEVER_SENT = "the destination's settings say never to send this SOP class there"
+"""Why a delivery is held, or not even owed, whose class is on the destination's list."""
+
+CAME_FROM_IT = "it came from there: it is sent back only by a route that names its source"
+PASSED_TOO_MANY_BOXES = "it has passed as many boxes as may be: their routes lead in a ring"
+"""Why what would go round is not owed."""
+
 # So that no other writer waits long (house.md section 6 says 20 ms).
 _AT_ONCE = 500
 
@@ -54,7 +61,8 @@ _OWED_TO = """
 """
 _HOLD_REMOVED = """
     UPDATE delivery
-    SET state = 'held', hold_class = 'configuration', due_wall = NULL, due_boottime = NULL, due_boot_id = NULL, reason = ?
+    SET state = 'held', hold_class = 'configuration', due_wall = NULL, due_boottime = NULL, due_boot_id = NULL, reason = ?,
+        held_at = coalesce(held_at, ?)
     WHERE id IN (
         SELECT id FROM delivery
         WHERE destination_id = ? AND state = ? AND state IN ('queued', 'sending', 'deferred', 'held') LIMIT ?
@@ -90,16 +98,17 @@ class Holding(Queue):
         rows = self._ledger.change(_RELEASE.format(held=held), (*parameters, limit))
         return sorted(number for (number,) in rows)
 
-    def hold_removed(self, destination_ids: Collection[str], *, limit: int = _AT_ONCE) -> dict[str, int]:
+    def hold_removed(self, destination_ids: Collection[str], *, at: float | None = None, limit: int = _AT_ONCE) -> dict[str, int]:
         """Hold what waits for any destination but `destination_ids`, which are those in service: class configuration, and not due.
 
-        Takes at most `limit` deliveries; returns how many of each destination. As many as `limit` means that there may be more.
+        `at` is the wall time since when. Takes at most `limit` deliveries; returns how many of each destination. As many as `limit` means
+        that there may be more.
         """
         held: dict[str, int] = {}
         removed = [destination_id for (destination_id,) in self._ledger.rows(_OWED_TO) if destination_id not in destination_ids]
         for destination_id in removed:
             for state in ("queued", "deferred"):
                 left = limit - sum(held.values())
-                rows = self._ledger.change(_HOLD_REMOVED, (DESTINATION_REMOVED, destination_id, state, left))
+                rows = self._ledger.change(_HOLD_REMOVED, (DESTINATION_REMOVED, at, destination_id, state, left))
                 held[destination_id] = held.get(destination_id, 0) + len(rows)
         return {destination_id: count for destination_id, count in held.items() if count}

@@ -50,7 +50,8 @@ class Attributes:
 class InstanceFacts:
     """What is known of a received instance when the router records it. `received_at` is wall time (UTC), `length` counts data set bytes.
 
-    The study and series UIDs are repeated from `attributes`; the fields here are the ones that are stored.
+    The study and series UIDs are repeated from `attributes`; the fields here are the ones that are stored. `hops` counts the boxes of ours
+    that it had passed, at most.
     """
 
     object_id: str
@@ -67,6 +68,7 @@ class InstanceFacts:
     length: int
     received_at: float
     attributes: Attributes
+    hops: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +109,15 @@ _ADD = """
     INSERT INTO instance (
         object_id, study_id, sop_instance_uid, version, state, sop_class_uid, transfer_syntax_uid, series_instance_uid, calling_title,
         source_address, called_title, spool_name, digest, length, received_at, patient_id, patient_name, birth_date, accession_number,
-        study_date, study_description, modality, body_part, station_name
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
+        study_date, study_description, modality, body_part, station_name, hops
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
 """
 
 _STORED = """
     SELECT i.id, i.version, i.state, i.keep_until, i.object_id, i.sop_instance_uid, i.sop_class_uid, i.transfer_syntax_uid,
         s.study_instance_uid, i.series_instance_uid, i.calling_title, i.source_address, i.called_title, i.spool_name, i.digest, i.length,
-        i.received_at, i.patient_id, i.patient_name, i.birth_date, i.accession_number, i.study_date, i.study_description, i.modality,
-        i.body_part, i.station_name
+        i.received_at, i.hops, i.patient_id, i.patient_name, i.birth_date, i.accession_number, i.study_date, i.study_description,
+        i.modality, i.body_part, i.station_name
     FROM instance i JOIN study s ON s.id = i.study_id
 """
 
@@ -180,9 +182,13 @@ class Instances:
             *(facts.transfer_syntax_uid, facts.series_instance_uid, facts.calling_title, facts.source_address, facts.called_title),
             *(facts.spool_name, facts.digest, facts.length, facts.received_at, attributes.patient_id, attributes.patient_name),
             *(attributes.birth_date, attributes.accession_number, attributes.study_date, attributes.study_description),
-            *(attributes.modality, attributes.body_part, attributes.station_name),
+            *(attributes.modality, attributes.body_part, attributes.station_name, facts.hops),
         )
         return int(self._ledger.change(_ADD, parameters)[0][0])
+
+    def has_passed(self, instance_id: int, hops: int) -> None:
+        """Say that an instance came again, after so many boxes; the most that was said counts."""
+        self._ledger.change("UPDATE instance SET hops = ?2 WHERE id = ?1 AND hops < ?2", (instance_id, hops))
 
     def quarantine(self, instance_id: int) -> None:
         """Say that the object of an instance is damaged and was put into quarantine. Raises `InstanceMissingError`."""
@@ -254,7 +260,7 @@ class Instances:
 
 def _stored(row: Row) -> StoredInstance:
     number, version, state, keep_until, object_id, sop_instance, sop_class, transfer_syntax, study, series, *rest = row
-    calling_title, source_address, called_title, spool_name, digest, length, received_at, *told = rest
+    calling_title, source_address, called_title, spool_name, digest, length, received_at, hops, *told = rest
     facts = InstanceFacts(
         object_id=object_id,
         sop_instance_uid=sop_instance,
@@ -270,5 +276,6 @@ def _stored(row: Row) -> StoredInstance:
         length=length,
         received_at=received_at,
         attributes=Attributes(study, series, *told),
+        hops=hops,
     )
     return StoredInstance(number, facts, version, InstanceState(state), keep_until)

@@ -166,7 +166,128 @@ _FOURTH = (
     "CREATE INDEX repeat_instance ON repeat (instance_id)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
+# Studies that are waited for, and what was told of them. An event outlives its study, so that it names it by its UID.
+_COMPLETION = (
+    """
+    CREATE TABLE completion (
+        study_id INTEGER PRIMARY KEY REFERENCES study (id) ON DELETE CASCADE,
+        due_wall REAL,
+        due_boottime REAL,
+        due_boot_id TEXT,
+        round INTEGER NOT NULL,
+        completed_at REAL
+    )
+    """,
+    "CREATE INDEX completion_due ON completion (due_boot_id, due_boottime) WHERE due_boot_id IS NOT NULL",
+    """
+    CREATE TABLE study_arrival (
+        study_id INTEGER NOT NULL REFERENCES study (id) ON DELETE CASCADE,
+        destination_id TEXT NOT NULL,
+        PRIMARY KEY (study_id, destination_id)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE study_event (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        study_instance_uid TEXT NOT NULL,
+        destination_id TEXT NOT NULL,
+        round INTEGER NOT NULL,
+        at REAL NOT NULL,
+        received INTEGER NOT NULL,
+        delivered INTEGER NOT NULL,
+        proved INTEGER NOT NULL,
+        given_up INTEGER NOT NULL
+    )
+    """,
+    # So that `skip_numbers` skips some here too before the first event was told.
+    "INSERT INTO sqlite_sequence (name, seq) VALUES ('study_event', 0)",
+    "CREATE INDEX study_event_study ON study_event (study_instance_uid, destination_id)",
+    "CREATE INDEX study_event_at ON study_event (at)",
+)
+
+# How many boxes the instance had passed, at most: a repeat of the same bytes may have passed more than the first.
+_HOPS = ("ALTER TABLE instance ADD COLUMN hops INTEGER NOT NULL DEFAULT 0",)
+
+# Large objects by themselves, so that a lane that is to be free of them finds the next small one at once. More than 64 MiB, which is what
+# `claims.LARGE_BYTES` was when this step was made.
+_LARGE = (
+    "ALTER TABLE delivery ADD COLUMN large INTEGER NOT NULL DEFAULT 0",
+    """
+    UPDATE delivery SET large = 1
+    WHERE state IN ('queued', 'sending', 'deferred', 'held') AND (SELECT length FROM instance WHERE id = instance_id) > 67108864
+    """,
+    """
+    CREATE INDEX delivery_ready_small ON delivery (destination_id, priority)
+        WHERE state = 'queued' AND blocked_by IS NULL AND large = 0
+    """,
+)
+
+# Since when a delivery has been held: tried again each day, it is held again each day.
+_HELD_AT = ("ALTER TABLE delivery ADD COLUMN held_at REAL",)
+
+# What waits for an archive's word, what was asked, and the reports that were not dealt with yet.
+_PROOF = (
+    """
+    CREATE TABLE proof (
+        delivery_id INTEGER PRIMARY KEY REFERENCES delivery (id) ON DELETE CASCADE,
+        destination_id TEXT NOT NULL,
+        study_id INTEGER NOT NULL,
+        stage TEXT NOT NULL,
+        due_wall REAL NOT NULL,
+        due_boottime REAL NOT NULL,
+        due_boot_id TEXT NOT NULL,
+        transaction_uid TEXT,
+        misses INTEGER NOT NULL,
+        failures INTEGER NOT NULL,
+        losses INTEGER NOT NULL
+    )
+    """,
+    "CREATE INDEX proof_waiting ON proof (destination_id, stage, study_id, due_boot_id, due_boottime)",
+    """
+    CREATE INDEX proof_again ON proof (destination_id, due_boot_id, due_boottime) WHERE stage IN ('again', 'asked')
+    """,
+    "CREATE INDEX proof_transaction ON proof (transaction_uid) WHERE transaction_uid IS NOT NULL",
+    """
+    CREATE TABLE commitment (
+        transaction_uid TEXT PRIMARY KEY NOT NULL,
+        destination_id TEXT NOT NULL,
+        asked_at REAL NOT NULL
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE commitment_report (
+        id INTEGER PRIMARY KEY,
+        object_id TEXT UNIQUE,
+        transaction_uid TEXT NOT NULL,
+        caller TEXT NOT NULL,
+        at REAL NOT NULL,
+        results TEXT NOT NULL,
+        done INTEGER NOT NULL
+    )
+    """,
+    "CREATE INDEX commitment_asked ON commitment (asked_at)",
+)
+
+# Destinations to which a person lets nothing go.
+_PAUSE = (
+    """
+    CREATE TABLE pause (
+        destination_id TEXT PRIMARY KEY NOT NULL,
+        until REAL,
+        who TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        at REAL NOT NULL
+    ) WITHOUT ROWID
+    """,
+)
+
+# What archives say they have lost: few rows, looked at for every destination all the time.
+_LOSSES = (
+    "CREATE INDEX proof_lost ON proof (destination_id) WHERE losses > 0",
+    "CREATE INDEX proof_missed ON proof (destination_id, stage) WHERE misses > 2",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _COMPLETION, _HOPS, _LARGE, _HELD_AT, _PROOF, _PAUSE, _LOSSES)
 """The statements of each step; the step at index n makes schema version n + 1."""
 
 LATEST = len(MIGRATIONS)

@@ -68,7 +68,11 @@ class DeliveryKey:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What somebody ordered. `who` is a user's name, `at` wall time (UTC); orders are followed by `sequence`, because clocks step."""
+    """What somebody ordered. `who` is a user's name, `at` wall time (UTC); orders are followed by `sequence`, because clocks step.
+
+    With a `destination_id` it is about the destination and no delivery: hold pauses it, until a moment (wall time) if one is given, and
+    release resumes it.
+    """
 
     verb: OrderVerb
     who: str
@@ -76,6 +80,8 @@ class Order:
     at: float
     sequence: int
     keys: tuple[DeliveryKey, ...]
+    destination_id: str = ""
+    until: float | None = None
 
 
 class OrderDamagedError(ApplianceError):
@@ -84,7 +90,7 @@ class OrderDamagedError(ApplianceError):
 
 def encode_order(order: Order) -> bytes:
     """Return the data set that holds the order."""
-    content = {
+    content: dict[str, Any] = {
         "v": ORDER_VERSION,
         "verb": order.verb.value,
         "who": order.who,
@@ -93,6 +99,8 @@ def encode_order(order: Order) -> bytes:
         "sequence": order.sequence,
         "deliveries": [[key.object_id, key.destination_id, key.cause.value, key.cause_ref] for key in order.keys],
     }
+    if order.destination_id:
+        content |= {"destination": order.destination_id, "until": order.until}
     text = json.dumps(content, separators=(",", ":"), allow_nan=False).encode("ascii")
     # PS3.5 6.2: text is padded with a space to even length.
     text += b" " * (len(text) % 2)
@@ -118,6 +126,8 @@ def decode_order(data: bytes) -> Order:
                 DeliveryKey(_text(object_id), _text(destination), Cause(cause), _text(ref))
                 for object_id, destination, cause, ref in content["deliveries"]
             ),
+            _text(content.get("destination", "")),
+            None if content.get("until") is None else float(content["until"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise OrderDamagedError("a sealed order is damaged") from None

@@ -25,11 +25,13 @@ class Selection:
     destination_id: str | None = None
     hold_class: HoldClass | None = None
     state: DeliveryState | None = None
+    sop_class_uid: str | None = None
 
     @property
     def is_everything(self) -> bool:
         """Say whether no condition is given."""
-        return all(condition is None for condition in (self.ids, self.study_instance_uid, self.destination_id, self.hold_class, self.state))
+        conditions = (self.ids, self.study_instance_uid, self.destination_id, self.hold_class, self.state, self.sop_class_uid)
+        return all(condition is None for condition in conditions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ def _page(selection: Selection, state: DeliveryState, after: int, upto: int, lim
         in_state += "" if is_narrow else " AND d.state IN ('queued', 'sending', 'deferred', 'held')"
     if selection.hold_class is not None:
         conditions.append(("+d.hold_class = ?", selection.hold_class.value))
+    if selection.sop_class_uid is not None:
+        conditions.append(("+i.sop_class_uid = ?", selection.sop_class_uid))
     where = " AND ".join([in_state, *(condition for condition, _ in conditions)])
     return f"{_COLUMNS} {source} WHERE {where} ORDER BY d.id LIMIT ?", (*(value for _, value in conditions), limit)
 

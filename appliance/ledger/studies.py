@@ -28,7 +28,8 @@ class StudySummary:
 
     `received` is the wall time of its first instance. `instances` counts different SOP instances (quarantined objects are not counted);
     `delivered` and `proved` count those of them that are owed somewhere and whose every delivery (cancelled and expired ones left aside)
-    has come that far. `destinations` counts deliveries by destination id and state.
+    has come that far. `destinations` counts deliveries by destination id and state. `completed` is the wall time since when nothing more is
+    expected, None while something is, and of studies that an older version recorded.
     """
 
     study_instance_uid: str
@@ -39,6 +40,7 @@ class StudySummary:
     delivered: int
     proved: int
     destinations: dict[str, dict[str, int]]
+    completed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,8 @@ class Studies:
             before = found[0][0]
         conditions, parameters = _conditions(wanted)
         statement = f"""
-            SELECT id, study_instance_uid, accession_number, modalities, received_at FROM study
+            SELECT id, study_instance_uid, accession_number, modalities, received_at, completed_at
+            FROM study LEFT JOIN completion ON study_id = id
             WHERE {" AND ".join(("id < ?", *conditions))} ORDER BY id DESC LIMIT ?
         """  # noqa: S608 (our own words; what was asked for is bound)
         return [self._summary(*row) for row in self._ledger.rows(statement, (before, *parameters, limit))]
@@ -143,12 +146,14 @@ class Studies:
         rows = self._ledger.rows(_OBJECTS_OF_INSTANCE, (uid,)) or self._ledger.rows(_OBJECTS_OF_STUDY, (uid,))
         return [StoredObject(*row) for row in rows]
 
-    def _summary(self, study_id: int, uid: str, accession_number: str, modalities: str, received: float) -> StudySummary:
+    def _summary(
+        self, study_id: int, uid: str, accession_number: str, modalities: str, received: float, completed: float | None
+    ) -> StudySummary:
         instances, delivered, proved = self._ledger.rows(_PROGRESS, (study_id,))[0]
         destinations: dict[str, dict[str, int]] = {}
         for destination_id, state, count in self._ledger.rows(_BY_DESTINATION, (study_id,)):
             destinations.setdefault(destination_id, {})[state] = count
-        return StudySummary(uid, accession_number, modalities, received, instances, delivered or 0, proved or 0, destinations)
+        return StudySummary(uid, accession_number, modalities, received, instances, delivered or 0, proved or 0, destinations, completed)
 
 
 def _conditions(wanted: StudyFilter) -> tuple[list[str], list[Value]]:

@@ -9,7 +9,7 @@ with peewee costs several times what running it costs.
 
 from __future__ import annotations
 
-from peewee import AutoField, FloatField, ForeignKeyField, IntegerField, Model, TextField
+from peewee import AutoField, CompositeKey, FloatField, ForeignKeyField, IntegerField, Model, TextField
 
 
 class StudyTable(Model):
@@ -62,6 +62,7 @@ class InstanceTable(Model):
     station_name = TextField()
     evicted_at = FloatField(null=True)
     keep_until = FloatField(null=True)
+    hops = IntegerField()
 
     class Meta:
         """Name the table."""
@@ -93,6 +94,8 @@ class DeliveryTable(Model):
     unknown_outcomes = IntegerField()
     reason = TextField()
     proof = TextField()
+    large = IntegerField()
+    held_at = FloatField(null=True)
 
     class Meta:
         """Name the table."""
@@ -156,6 +159,21 @@ class RequestTable(Model):
         table_name = "request"
 
 
+class PauseTable(Model):
+    """A destination that a person paused."""
+
+    destination_id = TextField(primary_key=True)
+    until = FloatField(null=True)
+    who = TextField()
+    reason = TextField()
+    at = FloatField()
+
+    class Meta:
+        """Name the table."""
+
+        table_name = "pause"
+
+
 class RepeatTable(Model):
     """An object that repeats the bytes of an instance."""
 
@@ -169,6 +187,105 @@ class RepeatTable(Model):
         table_name = "repeat"
 
 
+class CompletionTable(Model):
+    """Until when a study is waited for, or since when it is complete."""
+
+    study = ForeignKeyField(StudyTable, primary_key=True)
+    due_wall = FloatField(null=True)
+    due_boottime = FloatField(null=True)
+    due_boot_id = TextField(null=True)
+    round = IntegerField()
+    completed_at = FloatField(null=True)
+
+    class Meta:
+        """Name the table."""
+
+        table_name = "completion"
+
+
+class StudyArrivalTable(Model):
+    """A complete study that a destination may still be owed something of."""
+
+    study = ForeignKeyField(StudyTable)
+    destination_id = TextField()
+
+    class Meta:
+        """Name the table."""
+
+        table_name = "study_arrival"
+        primary_key = CompositeKey("study", "destination_id")
+
+
+class StudyEventTable(Model):
+    """That a study was delivered to a destination."""
+
+    id = AutoField()
+    study_instance_uid = TextField()
+    destination_id = TextField()
+    round = IntegerField()
+    at = FloatField()
+    received = IntegerField()
+    delivered = IntegerField()
+    proved = IntegerField()
+    given_up = IntegerField()
+
+    class Meta:
+        """Name the table."""
+
+        table_name = "study_event"
+
+
+class ProofTable(Model):
+    """A delivery that waits for the archive's word."""
+
+    delivery = ForeignKeyField(DeliveryTable, primary_key=True)
+    destination_id = TextField()
+    study_id = IntegerField()
+    stage = TextField()
+    due_wall = FloatField()
+    due_boottime = FloatField()
+    due_boot_id = TextField()
+    transaction_uid = TextField(null=True)
+    misses = IntegerField()
+    failures = IntegerField()
+    losses = IntegerField()
+
+    class Meta:
+        """Name the table."""
+
+        table_name = "proof"
+
+
+class CommitmentTable(Model):
+    """A request for storage commitment."""
+
+    transaction_uid = TextField(primary_key=True)
+    destination_id = TextField()
+    asked_at = FloatField()
+
+    class Meta:
+        """Name the table."""
+
+        table_name = "commitment"
+
+
+class CommitmentReportTable(Model):
+    """A report that was not dealt with yet."""
+
+    id = AutoField()
+    object_id = TextField(null=True)
+    transaction_uid = TextField()
+    caller = TextField()
+    at = FloatField()
+    results = TextField()
+    done = IntegerField()
+
+    class Meta:
+        """Name the table."""
+
+        table_name = "commitment_report"
+
+
 MODELS: tuple[type[Model], ...] = (
     StudyTable,
     InstanceTable,
@@ -177,4 +294,11 @@ MODELS: tuple[type[Model], ...] = (
     DestinationStateTable,
     RequestTable,
     RepeatTable,
+    PauseTable,
+    CompletionTable,
+    StudyArrivalTable,
+    StudyEventTable,
+    ProofTable,
+    CommitmentTable,
+    CommitmentReportTable,
 )

@@ -14,13 +14,19 @@ from typing import TypeVar
 from appliance.ledger.access import rebuild_requested
 from appliance.ledger.faults import LedgerRebuildingError
 from appliance.runtime.control import ask
+from appliance.runtime.questions import (
+    DeliveryReply,
+    DeliveryRequest,
+    DestinationTestReply,
+    DestinationTestRequest,
+    SourceTestReply,
+    SourceTestRequest,
+)
 from appliance.runtime.requests import (
     CertificateReply,
     CertificateRequest,
     DestinationsReply,
     DestinationsRequest,
-    DestinationTestReply,
-    DestinationTestRequest,
     ExportItem,
     ExportReply,
     ExportRequest,
@@ -28,6 +34,8 @@ from appliance.runtime.requests import (
     ObjectsRequest,
     OrderReply,
     OrderRequest,
+    PauseReply,
+    PauseRequest,
     QueueReply,
     QueueRequest,
     ReplayReply,
@@ -68,6 +76,10 @@ class Control:
         """Return a page of deliveries in id order; without `state`, those that are not settled."""
         return self._ask(_LIBRARIAN, QueueRequest(destination, state, limit, after), QueueReply)
 
+    def delivery(self, number: int) -> DeliveryReply:
+        """Return one delivery with everything that is known of it."""
+        return self._ask(_LIBRARIAN, DeliveryRequest(number), DeliveryReply)
+
     def studies(self, request: StudiesRequest) -> StudiesReply:
         """Return a page of studies, newest first."""
         return self._ask(_LIBRARIAN, request, StudiesReply)
@@ -89,13 +101,21 @@ class Control:
         """Hold, release, retry or cancel deliveries."""
         return self._ask("sender", request, OrderReply, deadline_s=_LONG_S)
 
+    def pause(self, request: PauseRequest) -> PauseReply:
+        """Pause or resume a destination."""
+        return self._ask("sender", request, PauseReply)
+
     def replay(self, request: ReplayRequest) -> ReplayReply:
         """Ask today's routes about instances that were received before."""
         return self._ask("router", request, ReplayReply, deadline_s=_LONG_S)
 
-    def test_destination(self, name: str) -> DestinationTestReply:
-        """Find out, step by step, whether a destination would take what is sent to it."""
-        return self._ask("sender", DestinationTestRequest(name), DestinationTestReply, deadline_s=_LONG_S)
+    def test_destination(self, name: str, *, send: bool = False) -> DestinationTestReply:
+        """Find out, step by step, whether a destination would take what is sent to it; with `send`, whether it takes a test image."""
+        return self._ask("sender", DestinationTestRequest(name, send), DestinationTestReply, deadline_s=_LONG_S)
+
+    def test_source(self, name: str) -> SourceTestReply:
+        """Find out whether a source has called, what it was answered, and whether it could be called back."""
+        return self._ask("sender", SourceTestRequest(name), SourceTestReply, deadline_s=_LONG_S)
 
     def rotate_keys(self) -> RotateReply:
         """Make the next key generation."""

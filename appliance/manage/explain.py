@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from appliance.config.model import Destination, Route, Site
+from appliance.config.model import Destination, DicomDestination, FolderDestination, Route, SftpDestination, Site
 from appliance.config.sources import find_source
 from appliance.core.identity import AETitle, Uid
 from appliance.dimse.contexts import NEVER_ACCEPTED, UNCOMPRESSED, is_storage, named
@@ -59,17 +59,30 @@ class ExplainedRoute:
     to: tuple[str, ...]
     priority: str
     keep_s: float | None
+    when_complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedDelivery:
-    """One delivery that would be made: to a destination by name, because of these routes, under this calling title."""
+    """One delivery that would be made: to a destination by name, because of these routes, under this calling title.
+
+    With `awaits_study` it would wait until the study is complete.
+    """
 
     destination: str
     priority: str
     routes: tuple[str, ...]
     calling_title: str
     takes: Takes
+    awaits_study: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedWithheld:
+    """One delivery that would not be made although routes ask for it: to a destination by name, and why not."""
+
+    destination: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +102,7 @@ class Explanation:
     refusal: str
     routes: tuple[ExplainedRoute, ...]
     deliveries: tuple[ExplainedDelivery, ...]
+    withheld: tuple[ExplainedWithheld, ...] = ()
 
     @property
     def is_unrouted(self) -> bool:
@@ -112,6 +126,7 @@ def explain_file(path: Path, caller: Caller, site: Site, known: Mapping[str, Lea
         sop_class_uid=source.sop_class_uid,
         modality=attributes.modality,
         station_name=attributes.station_name,
+        source_address=caller.address,
     )
     return Explanation(
         sop_class_uid=source.sop_class_uid,
@@ -127,6 +142,7 @@ def explain_file(path: Path, caller: Caller, site: Site, known: Mapping[str, Lea
         refusal=_refusal(judgement, source.sop_class_uid, source.transfer_syntax_uid),
         routes=_routes(site, facts),
         deliveries=_deliveries(site, facts, source.transfer_syntax_uid, known),
+        withheld=_withheld(site, facts),
     )
 
 
@@ -179,7 +195,7 @@ def _routes(site: Site, facts: RoutingFacts) -> tuple[ExplainedRoute, ...]:
 
 def _explained(route: Route, facts: RoutingFacts, *, is_allowed: bool, applies: bool) -> ExplainedRoute:
     conditions = tuple(condition for condition in explain(route, facts) if condition.wanted)
-    return ExplainedRoute(route.name, is_allowed, applies, conditions, route.to, route.priority, route.keep)
+    return ExplainedRoute(route.name, is_allowed, applies, conditions, route.to, route.priority, route.keep, route.when_complete)
 
 
 def _deliveries(site: Site, facts: RoutingFacts, transfer_syntax: Uid, known: Mapping[str, Learned]) -> tuple[ExplainedDelivery, ...]:
@@ -189,6 +205,18 @@ def _deliveries(site: Site, facts: RoutingFacts, transfer_syntax: Uid, known: Ma
     return tuple(
         _delivery(one, destinations[one.destination_id], applied, site, facts, transfer_syntax, known) for one in planned.deliveries
     )
+
+
+def _withheld(site: Site, facts: RoutingFacts) -> tuple[ExplainedWithheld, ...]:
+    names = {destination.id: destination.name for destination in site.destinations}
+    return tuple(ExplainedWithheld(names[one.destination_id], one.reason) for one in plan(site, facts).withheld)
+
+
+def _calling_title(destination: Destination, facts: RoutingFacts, site: Site) -> str:
+    """Return the title under which the box would call, or "" where no title is said."""
+    if not isinstance(destination, DicomDestination):
+        return ""
+    return destination.calling_title(AETitle.parse(facts.calling_title), site.box.ae_title).text
 
 
 def _delivery(
@@ -204,6 +232,9 @@ def _delivery(
         destination=destination.name,
         priority=planned.priority.name.lower(),
         routes=tuple(route.name for route in applied if destination.name in route.to),
-        calling_title=destination.calling_title(AETitle.parse(facts.calling_title), site.box.ae_title).text,
-        takes=takes(known.get(destination.id, _NOTHING_LEARNED), facts.sop_class_uid, transfer_syntax),
+        calling_title=_calling_title(destination, facts, site),
+        takes=Takes.YES
+        if isinstance(destination, SftpDestination | FolderDestination)
+        else takes(known.get(destination.id, _NOTHING_LEARNED), facts.sop_class_uid, transfer_syntax),
+        awaits_study=planned.awaits_study,
     )

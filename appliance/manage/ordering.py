@@ -14,12 +14,13 @@ from appliance.config.model import Site
 from appliance.core.errors import ApplianceError, Fault
 from appliance.deliver.orders import Orders, Wanted
 from appliance.ledger.database import Ledger
+from appliance.ledger.destinations import DestinationStates
 from appliance.ledger.orders import OrderVerb
 from appliance.ledger.selection import Selection
 from appliance.ledger.vocabulary import UNFINISHED, DeliveryState, HoldClass
 from appliance.manage.overview import DestinationUnknownError
 from appliance.runtime.control import Handler
-from appliance.runtime.requests import OrderReply, OrderRequest
+from appliance.runtime.requests import OrderReply, OrderRequest, PauseReply, PauseRequest
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -42,7 +43,7 @@ class OrderDesk:
 
     def handlers(self) -> Mapping[type, Handler]:
         """Return which request is answered by what."""
-        return {OrderRequest: self.take}
+        return {OrderRequest: self.take, PauseRequest: self.pause}
 
     def take(self, request: OrderRequest) -> OrderReply:
         """Do what was asked for and say what became of it."""
@@ -52,6 +53,7 @@ class OrderDesk:
             destination_id=None if request.destination is None else self._id_of(request.destination),
             hold_class=None if request.hold_class is None else _word(HoldClass, request.hold_class, "hold class", HoldClass),
             state=None if request.state is None else _word(DeliveryState, request.state, "state of what is owed", UNFINISHED),
+            sop_class_uid=request.sop_class_uid,
         )
         verb = _word(OrderVerb, request.verb, "order", OrderVerb)
         try:
@@ -61,13 +63,35 @@ class OrderDesk:
             self._ledger.close()
         return OrderReply(done.moved, done.busy, done.unchanged)
 
+    def pause(self, request: PauseRequest) -> PauseReply:
+        """Pause or resume a destination."""
+        destination_id = self._id_of(request.destination)
+        verb = OrderVerb.RELEASE if request.resume else OrderVerb.HOLD
+        try:
+            return PauseReply(self._orders.about_destination(verb, destination_id, request.who, request.reason, request.until))
+        finally:
+            # The thread ends with this answer; its connection must not outlive it.
+            self._ledger.close()
+
     def _id_of(self, name: str) -> str:
         destinations = self._site().destinations
         for destination in destinations:
             if name in {destination.name, destination.id}:
                 return destination.id
+        if _is_remembered(self._ledger, name):
+            # It was removed from the configuration; what is owed to it is held, and somebody may give it up.
+            return name
         known = ", ".join(destination.name for destination in destinations)
         raise DestinationUnknownError(f"there is no destination {name!r}", advice=f"Destinations are: {known}.")
+
+
+def _is_remembered(ledger: Ledger, destination_id: str) -> bool:
+    try:
+        with ledger.read():
+            return DestinationStates(ledger).get(destination_id) is not None
+    finally:
+        # The thread ends with its answer; its connection must not outlive it.
+        ledger.close()
 
 
 def _word(kind: type[Word], text: str, what: str, known: object) -> Word:

@@ -11,13 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from appliance import __version__
 from appliance.config.model import Destination, Site
 from appliance.core.errors import ApplianceError, Fault
+from appliance.deliver.held_codes import code_of
 from appliance.ledger.database import Ledger
+from appliance.ledger.delivery_details import held_since
 from appliance.ledger.destinations import DestinationCondition, DestinationState, DestinationStates
 from appliance.ledger.instances import InstanceState
+from appliance.ledger.pauses import Pauses
+from appliance.ledger.proofs import Proofs
 from appliance.ledger.queue import Queue
 from appliance.ledger.studies import Studies
 from appliance.ledger.vocabulary import DeliveryState
@@ -57,6 +62,9 @@ class StateUnknownError(ApplianceError):
     advice = "States are: " + ", ".join(DeliveryState) + "."
 
 
+_LOSES_IMAGES = "says that it does not have {} images which it took: ask its administrator; a few are sent again as a sample"
+
+
 class Overview:
     """Answers from one ledger; used by the control server's threads, one connection each."""
 
@@ -66,6 +74,7 @@ class Overview:
         self._studies = Studies(ledger)
         self._queue = Queue(ledger)
         self._states = DestinationStates(ledger)
+        self._proofs = Proofs(ledger)
         self._spool = spool
         self._current = site
         self._run_dir = run_dir
@@ -126,6 +135,8 @@ class Overview:
         names = {destination.id: destination.name for destination in self._site.destinations}
         with self._ledger.read():
             rows = self._queue.list(destination=destination, state=state, limit=request.limit, after=request.after)
+            paused = {one: self._pause(one) for one in {row.destination for row in rows if row.state is DeliveryState.QUEUED}}
+            held = {row.id: held_since(self._ledger, row.id) for row in rows if row.reason or row.hold_class}
         return QueueReply(
             tuple(
                 QueueRow(
@@ -138,7 +149,9 @@ class Overview:
                     row.sop_instance_uid,
                     row.attempts,
                     _iso(row.due),
-                    row.reason,
+                    (paused[row.destination] if row.state is DeliveryState.QUEUED else "") or row.reason,
+                    code_of(row.state, row.hold_class, row.reason, held.get(row.id, (None, ""))[1]),
+                    _iso(held[row.id][0]) if row.hold_class and row.id in held else None,
                 )
                 for row in rows
             )
@@ -167,6 +180,7 @@ class Overview:
                     row.delivered,
                     row.proved,
                     {names.get(destination, destination): dict(counts) for destination, counts in row.destinations.items()},
+                    _iso(row.completed),
                 )
                 for row in rows
             )
@@ -191,17 +205,42 @@ class Overview:
 
     def _destination(self, destination: Destination, owed: Owed) -> DestinationReply:
         state = self._states.get(destination.id) or DestinationState(destination.id)
+        condition, reason = self._condition(destination, state)
+        withheld = self._proofs.withheld(destination.id)
+        if withheld:
+            reason = "; ".join(filter(None, [reason, _LOSES_IMAGES.format(withheld)]))
         return DestinationReply(
             name=destination.name,
-            state=state.state.value,
+            state=condition,
             queued=owed.waiting.deliveries,
             oldest_s=self._age_s(owed.waiting.oldest),
             last_success=_iso(state.last_success),
             held=owed.held,
             lanes=state.lanes,
-            reason="" if state.state is DestinationCondition.ALIVE else state.reason,
-            address=f"{destination.ae_title}@{destination.host}:{destination.port}",
+            reason=reason,
+            address=destination.address,
+            unproved=self._proofs.waiting(destination.id),
         )
+
+    def _condition(self, destination: Destination, state: DestinationState) -> tuple[str, str]:
+        """Return how a destination is and why, as people see it: what a person ordered comes first, its hours last."""
+        wall = self._clock.now().wall
+        paused = self._pause(destination.id)
+        if paused:
+            return DestinationCondition.PAUSED.value, paused
+        window = destination.window
+        if state.state is DestinationCondition.ALIVE:
+            is_open = window is None or window.holds(wall, ZoneInfo(self._site.box.timezone))
+            return state.state.value, "" if is_open or window is None else f"outside its window {window.text}: only STAT is sent"
+        return state.state.value, state.reason
+
+    def _pause(self, destination_id: str) -> str:
+        """Return what a person ordered about a destination, "" where nobody paused it."""
+        pause = Pauses(self._ledger).get(destination_id, self._clock.now().wall)
+        if pause is None:
+            return ""
+        until = f" until {_iso(pause.until)}" if pause.until is not None else ""
+        return f"paused by {pause.who}{until}" + (f": {pause.reason}" if pause.reason else "")
 
     def _age_s(self, wall: float | None) -> float | None:
         return None if wall is None else round(max(0.0, self._clock.now().wall - wall), 1)
@@ -210,6 +249,10 @@ class Overview:
         for destination in self._site.destinations:
             if destination.name == name:
                 return destination.id
+        with self._ledger.read():
+            # One that was removed from the configuration is known by its id.
+            if self._states.get(name) is not None:
+                return name
         raise DestinationUnknownError(f"there is no destination {name!r}", advice=self._names())
 
     def _names(self) -> str:

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 
 from appliance.config.certificates import ExpectedCertificate
 from appliance.config.model import Site, Source
+from appliance.config.reporters import find_reporter
 from appliance.config.sources import find_source
 from appliance.core.identity import AETitle, AETitleInvalidError, Uid, escaped
 from appliance.dimse.acse import AssociateRequest
+from appliance.dimse.commitment import COMMITMENT_PUSH_MODEL
 from appliance.dimse.contexts import APPLICATION_CONTEXT, VERIFICATION, is_storage
 from appliance.dimse.tls import Secured
 
@@ -62,13 +64,18 @@ class AssociationFacts:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The caller may go on. `source` is None for a stranger whom the configuration lets in; `local` is the title it meant."""
+    """The caller may go on. `source` is None for a stranger whom the configuration lets in; `local` is the title it meant.
+
+    `reporter`: the destination that it is (by name), whose commitment reports are taken; `only_reports`: it is nothing else.
+    """
 
     source_name: str
     source: Source | None
     calling: AETitle
     called: AETitle
     local: AETitle
+    reporter: str = ""
+    only_reports: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ class Refused:
 class AssociationOrigin:
     """Where the objects of an association come from: titles as sent, the peer's address, and the source it was taken for.
 
-    `secured`: what the TLS handshake showed, None in plain.
+    `secured`: what the TLS handshake showed, None in plain. `is_box`: the peer is one of ours, and says how many boxes its objects passed.
     """
 
     calling: AETitle
@@ -94,7 +101,11 @@ class AssociationOrigin:
     port: int
     source_name: str
     secured: Secured | None = None
+    is_box: bool = False
 
+
+LOOKS_LIKE_YOUR_ARCHIVE = "looks like your archive: it wants to report on storage commitment, and no also_calls_from lists this title"
+"""Said in the log of a stranger that proposes what only an archive does (semantics.md 2.1)."""
 
 OVER_A_CAP = Refused(2, 3, 2, "too many associations")
 
@@ -110,9 +121,13 @@ def admit(facts: AssociationFacts, site: Site) -> Admitted | Refused:
     if facts.calling is None:
         return _stranger("blank calling title")
     source = find_source(site, facts.calling.text, facts.address)
-    if source is None and site.admission.unknown_sources == "refuse":
+    asks_for_reports = COMMITMENT_PUSH_MODEL in facts.abstract_syntaxes
+    reporter = find_reporter(site, facts.calling, facts.address) if asks_for_reports else None
+    is_unknown = source is None and site.admission.unknown_sources == "refuse"
+    if is_unknown and reporter is None:
         known = any(candidate.ae_title == facts.calling for candidate in site.sources)
-        return _stranger("known title from another address" if known else "unknown calling title")
+        detail = "known title from another address" if known else "unknown calling title"
+        return _stranger(f"{detail}; {LOOKS_LIKE_YOUR_ARCHIVE}" if asks_for_reports else detail)
     if source is not None and source.certificate is not None:
         fault = _certificate_fault(source.certificate, facts.secured)
         if fault is not None:
@@ -120,14 +135,17 @@ def admit(facts: AssociationFacts, site: Site) -> Admitted | Refused:
     local = _find_local(facts.called, site)
     if local is None:
         return Refused(1, 1, 7, "called title is not one of ours")
-    if not facts.storage_ok and any(syntax != VERIFICATION and is_storage(syntax) for syntax in facts.abstract_syntaxes):
+    if not facts.storage_ok and not is_unknown and any(syntax != VERIFICATION and is_storage(syntax) for syntax in facts.abstract_syntaxes):
         return Refused(2, 3, 1, "no storage at the moment")
+    name = source.name if source is not None else facts.calling.text
     return Admitted(
-        source_name=source.name if source is not None else facts.calling.text,
+        source_name=f"reports of {reporter.name}" if is_unknown and reporter is not None else name,
         source=source,
         calling=facts.calling,
         called=facts.called if isinstance(facts.called, AETitle) else local,
         local=local,
+        reporter="" if reporter is None else reporter.name,
+        only_reports=is_unknown,
     )
 
 

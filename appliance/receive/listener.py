@@ -16,13 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from appliance.config.model import Admission, Site
 from appliance.config.sources import read_address
 from appliance.dimse import pdu
 from appliance.dimse.acceptor import Accepted, Deadlines, IncomingAssociation, Rejected
-from appliance.dimse.acse import AssociateRequest
-from appliance.dimse.contexts import NOTHING_KNOWN, Acceptance, choose
+from appliance.dimse.acse import IMPLEMENTATION_CLASS_UID, AssociateRequest
 from appliance.dimse.stream import IncomingSink
 from appliance.dimse.tls import Secured
 from appliance.dimse.tls_socket import SecureConnection
@@ -36,6 +36,8 @@ from appliance.receive.admission import (
     admit,
     shown,
 )
+from appliance.receive.granting import Known, ReportSinks, grant, nothing_known
+from appliance.receive.hearing import Heard, nobody_listens
 from appliance.receive.secure_door import SecureDoor, tls_fields
 from appliance.runtime.logging import get_logger
 from appliance.runtime.slots import Slot, Slots
@@ -65,13 +67,6 @@ _DROPS_TOLD_EVERY_S = 60.0
 _EXHAUSTED_PAUSE_S = 0.05
 
 Address = tuple[str, int]
-
-Known = Callable[[Site, str, str], Acceptance]
-"""Asked with a configuration, a source's name and the called title: what the destinations are known to take to which that can lead."""
-
-
-def _nothing_known(_site: Site, _source_name: str, _called: str) -> Acceptance:
-    return NOTHING_KNOWN
 
 
 @dataclass(eq=False, slots=True)
@@ -108,7 +103,7 @@ class Listener:
         storage_possible: Callable[[], bool],
         stopping: threading.Event,
         *,
-        known: Known = _nothing_known,
+        known: Known = nothing_known,
         deadlines: Deadlines | None = None,
     ) -> None:
         """Serve `sockets` (listening, non-blocking, not closed here) as `site` says at the moment when somebody calls.
@@ -124,6 +119,8 @@ class Listener:
         self._storage_possible = storage_possible
         self._stopping = stopping
         self._known = known
+        self._heard: Heard = nobody_listens
+        self._reports: ReportSinks | None = None
         self._deadlines = deadlines or Deadlines()
         self._sparing = Sparing()
         self._accepting: threading.Thread | None = None
@@ -139,6 +136,14 @@ class Listener:
         """Serve the sockets for TLS too; to be said before `start`."""
         self._secure = secure
         self._sockets |= {sock.fileno(): sock for sock in secure.sockets}
+
+    def tell(self, heard: Heard) -> None:
+        """Tell of every decision about a request; to be said before `start`."""
+        self._heard = heard
+
+    def take_reports(self, reports: ReportSinks) -> None:
+        """Take commitment reports from destinations; to be said before `start`."""
+        self._reports = reports
 
     @property
     def active(self) -> int:
@@ -278,6 +283,7 @@ class Listener:
         judgement = admit(facts, site)
         if isinstance(judgement, Admitted) and not self._take_places(call, judgement.source_name, site.admission):
             judgement = OVER_A_CAP
+        self._heard(facts, judgement)
         if isinstance(judgement, Refused):
             self._tell_refused(call, facts, judgement)
             return Rejected(judgement.result, judgement.source, judgement.reason)
@@ -308,8 +314,8 @@ class Listener:
         return True
 
     def _accept(self, call: _Call, admitted: Admitted, request: AssociateRequest, site: Site) -> Accepted:
-        policy = admitted.source.accept if admitted.source is not None else "choose"
-        results = choose(request.contexts, policy, self._known(site, admitted.source_name, admitted.called.text))
+        reports = self._reports
+        results = grant(request.contexts, admitted, site, self._known, reports=reports is not None)
         origin = AssociationOrigin(
             calling=admitted.calling,
             called=admitted.called,
@@ -317,6 +323,7 @@ class Listener:
             port=call.peer[1],
             source_name=admitted.source_name,
             secured=call.secured,
+            is_box=request.implementation == IMPLEMENTATION_CLASS_UID,
         )
         log.info(
             "association.accepted",
@@ -330,7 +337,8 @@ class Listener:
         )
         # Only of somebody who is configured is a unit above our maximum taken for a scanner's mistake (hostile-inputs.md row 10).
         longest = pdu.TOLERATED_LENGTH if admitted.source is not None else pdu.OFFERED_LENGTH
-        return Accepted(tuple(results), lambda: self._sinks(origin), site.admission.idle, longest)
+        new_report = partial(reports, origin) if reports is not None and admitted.reporter else None
+        return Accepted(tuple(results), lambda: self._sinks(origin), site.admission.idle, longest, new_report)
 
     def _dropped(self, peer: Address) -> None:
         """Tell, not too often, that calls were closed unheard."""

@@ -18,6 +18,7 @@ from typing import Protocol
 from appliance.core.errors import ApplianceError
 from appliance.core.identity import Uid, escaped, has_leading_zero, uid_fault
 from appliance.dimse import statuses
+from appliance.dimse.hops import hops_of
 from appliance.dimse.prefix import ElementWalk
 from appliance.dimse.stream import AcceptedContext, Answer, Data, StoreCommand, StoreRefusedError
 from appliance.receive.admission import AssociationOrigin
@@ -180,6 +181,7 @@ class StoreSink:
             peer_address=self._origin.address,
             reception_id="",
             received_at=self._clock.now().wall,
+            hops=hops_of(self._command.message_id) if self._origin.is_box else 0,
         )
         try:
             self._object = self._spool.admit(header)

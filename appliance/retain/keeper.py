@@ -16,6 +16,7 @@ from appliance.core.errors import ApplianceError
 from appliance.ledger.database import Ledger
 from appliance.ledger.repeats import Repeat, Repeats
 from appliance.ledger.retention import Retention
+from appliance.ledger.study_events import StudyEvents
 from appliance.retain.snapshot import Snapshots
 from appliance.runtime.clock import Clock
 from appliance.runtime.logging import get_logger
@@ -36,6 +37,7 @@ TOMBSTONES_KEPT_S = 400 * _DAY_S
 _ATTEMPTS_AT_ONCE = 200
 _TOMBSTONES_AT_ONCE = 10
 _REPEATS_AT_ONCE = 50
+_EVENTS_AT_ONCE = 50
 # Ten seconds of a small disk, and more than scanners send again in the quarter of an hour between two rounds.
 _REPEATS_A_ROUND = 2_000
 
@@ -109,6 +111,7 @@ class Keeper:
 
     def _prune(self) -> int:
         before = self._clock.now().wall - TOMBSTONES_KEPT_S
+        self._prune_events(before)
         pruned = 0
         while True:
             with self._ledger.write():
@@ -116,6 +119,12 @@ class Keeper:
             pruned += count
             if count < _TOMBSTONES_AT_ONCE:
                 return pruned
+
+    def _prune_events(self, before: float) -> None:
+        while True:
+            with self._ledger.write():
+                if StudyEvents(self._ledger).prune(before, limit=_EVENTS_AT_ONCE) < _EVENTS_AT_ONCE:
+                    return
 
 
 def _tried(part: Callable[[], Result], otherwise: Result, failed: list[ApplianceError]) -> Result:

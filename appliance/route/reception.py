@@ -50,6 +50,7 @@ def read_reception(spool: Spool, site: Site, name: SpoolName, heads: HeadListene
         length=name.length,
         received_at=header.received_at,
         attributes=attributes,
+        hops=header.hops,
     )
     asked = RoutingFacts(
         source=source.name if source else "",
@@ -58,6 +59,8 @@ def read_reception(spool: Spool, site: Site, name: SpoolName, heads: HeadListene
         sop_class_uid=header.sop_class_uid,
         modality=attributes.modality,
         station_name=attributes.station_name,
+        source_address=header.peer_address,
+        hops=header.hops,
     )
     return Reception(name, facts, plan(site, asked))
 

@@ -1,26 +1,33 @@
 """What the router writes into the ledger: an instance and its deliveries, whole or not at all.
 
 Promises: each `record` is one transaction of about `ROWS` rows or `SECONDS` (house.md section 6); an instance is never in the ledger
-without the deliveries its routes ask for. An object that asked for a delivery is remembered with it, so that a rebuild can ask again (P2).
-What it returns is committed.
+without the deliveries its routes ask for, and its study is waited for from then on (`study_watch`). An object that asked for a delivery is
+remembered with it, so that a rebuild can ask again (P2). What it returns is committed.
 Failures: what `ledger.write()` and the repositories raise; nothing of the transaction is recorded then.
 Limits: one router writes; the ledger's unique reception id guards against a second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from appliance.config.model import Completion
+from appliance.ledger.completions import Completions
 from appliance.ledger.database import Ledger
-from appliance.ledger.deliveries import Deliveries, Moved
+from appliance.ledger.deliveries import Deliveries, DeliveryRow, Moved
 from appliance.ledger.instances import Instances, InstanceState, StoredInstance
 from appliance.ledger.repeats import Repeat, Repeats
 from appliance.ledger.requests import Requests
 from appliance.ledger.vocabulary import Cause, DeliveryState, HoldClass
+from appliance.route.completion import quiet_s
 from appliance.route.duplicates import Arrival, Decision, decide
+from appliance.route.planner import Planned, Withheld
 from appliance.route.reception import Reception
 from appliance.runtime.clock import Clock
+from appliance.runtime.logging import get_logger
+
+log = get_logger(__name__)
 
 # house.md section 6: other writers wait meanwhile.
 ROWS = 50
@@ -48,8 +55,8 @@ class Recorded:
 class Recorder:
     """Writes receptions into one ledger."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, *, anew: bool = False) -> None:
-        """Write into `ledger`.
+    def __init__(self, ledger: Ledger, clock: Clock, *, anew: bool = False, completion: Callable[[], Completion] = Completion) -> None:
+        """Write into `ledger`; `completion` says for how long studies are waited for.
 
         `anew` is for a ledger that has lost what it knew: every object is kept, and whatever its routes ask for, owed already or not, is
         held until somebody says that it was not delivered.
@@ -60,6 +67,8 @@ class Recorder:
         self._instances = Instances(ledger)
         self._deliveries = Deliveries(ledger)
         self._repeats = Repeats(ledger)
+        self._completion = completion
+        self._completions = Completions(ledger)
 
     def recorded(self, object_ids: Sequence[str]) -> set[str]:
         """Return those of the reception ids that are in the ledger already."""
@@ -83,12 +92,16 @@ class Recorder:
                 rows += int(recorded.is_kept) + recorded.deliveries
                 if rows >= ROWS or self._clock.now().boottime - began >= SECONDS:
                     break
+            reopened = self._wait_for_studies(done)
+        for study in reopened:
+            log.info("study.reopened", study_instance_uid=study)
         return done
 
     def _record(self, reception: Reception) -> Recorded:
         facts, plan = reception.facts, reception.plan
         latest = self._instances.latest(facts.sop_instance_uid)
-        decision = self._decide(latest, reception)
+        open_rows = self._deliveries.unfinished(latest.id) if latest and not self._anew else []
+        decision = self._decide(latest, reception, open_rows)
         if decision.version is not None:
             # What a damaged copy was owed is owed of this one, also where no route applies any more.
             state = InstanceState.UNROUTED if plan.is_unrouted and not decision.deliveries else InstanceState.STORED
@@ -97,6 +110,8 @@ class Recorder:
             # Only an instance that is there has bytes that can be repeated.
             assert latest is not None  # noqa: S101 (a fact of `decide`, for the type checker)
             instance_id = latest.id
+            if facts.hops > latest.facts.hops:
+                self._instances.has_passed(instance_id, facts.hops)
             if not plan.is_unrouted:
                 self._instances.routed(instance_id)
         keep_until = _keep_until(reception, decision, latest)
@@ -116,30 +131,67 @@ class Recorder:
         ]
         if self._anew:
             self._hold(made)
+        elif facts.study_instance_uid:
+            waited = {row.destination_id for row in open_rows if row.state is DeliveryState.DEFERRED and row.due is None}
+            self._defer(decision.deliveries, made, waited)
+        if decision.version is not None:
+            self._note_withheld(instance_id, reception.plan.withheld)
         count = sum(delivery is not None for delivery in made)
         is_kept = decision.version is not None or self._anew or count > 0
         if is_kept and decision.version is None:
             self._repeats.add(Repeat(facts.object_id, facts.spool_name), instance_id)
         return Recorded(reception, decision, count, is_kept)
 
-    def _decide(self, latest: StoredInstance | None, reception: Reception) -> Decision:
+    def _decide(self, latest: StoredInstance | None, reception: Reception, open_rows: Sequence[DeliveryRow]) -> Decision:
         facts, planned = reception.facts, reception.plan.deliveries
-        if self._anew:
-            # Nobody knows what was still owed when it came, and an order about it must find what it asked for.
-            return decide(latest, facts, planned, {})
-        open_rows = self._deliveries.unfinished(latest.id) if latest else []
+        # Anew, nobody knows what was still owed when it came, and an order about it must find what it asked for: `open_rows` is empty.
         decision = decide(latest, facts, planned, {row.destination_id: row.priority for row in open_rows})
         if decision.supersedes:
             for row in open_rows:
                 self._deliveries.settle(row.id, Moved(DeliveryState.CANCELLED, reason=_SUPERSEDED, at=self._clock.now().wall))
         return decision
 
+    def _defer(self, planned: Sequence[Planned], made: Sequence[int | None], waited: Collection[str]) -> None:
+        """Let wait for their study what was just made and asks for it, or takes the place of what waited for it."""
+        for one, number in zip(planned, made, strict=True):
+            if number is not None and (one.awaits_study or one.destination_id in waited):
+                self._completions.defer(number)
+
+    def _note_withheld(self, instance_id: int, withheld: Sequence[Withheld]) -> None:
+        """Show what routes ask for and is not owed because it would go round: cancelled from the beginning, with the reason."""
+        now = self._clock.now()
+        for one in withheld:
+            made = self._deliveries.add(instance_id, one.destination_id, cause=Cause.ROUTE, cause_ref="", priority=one.priority, now=now)
+            if made is not None:
+                self._deliveries.settle(made, Moved(DeliveryState.CANCELLED, reason=one.reason, at=now.wall))
+
+    def _wait_for_studies(self, done: Sequence[Recorded]) -> list[str]:
+        """Count the quiet time of the studies anew that something came of; return those that were complete before.
+
+        The same bytes once more, which ask for nothing, do not open a study again.
+        """
+        news: dict[str, bool] = {}
+        for recorded in done:
+            uid = recorded.reception.facts.study_instance_uid
+            news[uid] = news.get(uid, False) or recorded.is_kept
+        now, settings, reopened = self._clock.now(), self._completion(), []
+        for uid, is_news in news.items():
+            # Objects without a study are never complete together, and wait for nothing.
+            study = self._completions.find(uid) if uid else None
+            if study is None or (study.is_complete and not is_news):
+                continue
+            self._completions.wait(study.id, now.after(quiet_s(settings, study.modalities)))
+            if study.is_complete and study.is_known:
+                reopened.append(uid)
+        return reopened
+
     def _hold(self, made: Sequence[int | None]) -> None:
         """Hold what was just made, whose outcome nobody knows."""
         for number in made:
             if number is not None:
                 self._deliveries.settle(
-                    number, Moved(DeliveryState.HELD, hold_class=HoldClass.REBUILT, reason=_REBUILT, unknown_outcomes=1)
+                    number,
+                    Moved(DeliveryState.HELD, hold_class=HoldClass.REBUILT, reason=_REBUILT, unknown_outcomes=1, at=self._clock.now().wall),
                 )
 
 

@@ -2,7 +2,8 @@
 
 Promises: an instance gets a delivery (cause `route`) for each destination that its routes name now and that it never had a delivery to,
 and is kept for as long as they say; nothing else changes, whatever became of the deliveries that there are: what was cancelled stays
-cancelled. Only the newest version of a SOP instance is asked about, and only while its object is kept. Doing it again adds nothing.
+cancelled, also where the box itself held back what would have gone round. Only the newest version of a SOP instance is asked about, and
+only while its object is kept. Doing it again adds nothing.
 Failures: what the ledger raises; what was added before stays.
 Limits: what a replay added after the last snapshot is not known to a ledger rebuilt from it; replaying again adds it again. Walks over all
 recorded instances (seconds for a million).
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 from appliance.config.model import Site
 from appliance.config.sources import find_source
+from appliance.ledger.completions import Completions
 from appliance.ledger.database import Ledger
 from appliance.ledger.deliveries import Deliveries
 from appliance.ledger.instances import InstanceFacts, Instances, InstanceState, StoredInstance
@@ -61,6 +63,7 @@ class Replay:
         self._wake_sender = wake_sender
         self._instances = Instances(ledger)
         self._deliveries = Deliveries(ledger)
+        self._completions = Completions(ledger)
 
     def run(self, since: float, until: float, *, dry_run: bool) -> Replayed:
         """Replay what was received from the wall time `since` (UTC) until before `until`; with `dry_run` only say what that would do."""
@@ -94,6 +97,10 @@ class Replay:
             keep_until = None
         return _Missing(tuple(delivery for delivery in asked.deliveries if delivery.destination_id not in had), keep_until)
 
+    def _is_complete(self, stored: StoredInstance) -> bool:
+        study = self._completions.find(stored.facts.study_instance_uid) if stored.facts.study_instance_uid else None
+        return study is None or study.is_complete
+
     def _asked(self, facts: InstanceFacts) -> RoutingFacts:
         source = find_source(self._site, facts.calling_title, facts.source_address)
         return RoutingFacts(
@@ -103,12 +110,18 @@ class Replay:
             sop_class_uid=facts.sop_class_uid,
             modality=facts.attributes.modality,
             station_name=facts.attributes.station_name,
+            source_address=facts.source_address,
+            hops=facts.hops,
         )
 
     def _add(self, stored: StoredInstance, lacks: _Missing) -> None:
         now = self._clock.now()
         for delivery in lacks.planned:
-            self._deliveries.add(stored.id, delivery.destination_id, cause=Cause.ROUTE, cause_ref="", priority=delivery.priority, now=now)
+            made = self._deliveries.add(
+                stored.id, delivery.destination_id, cause=Cause.ROUTE, cause_ref="", priority=delivery.priority, now=now
+            )
+            if made is not None and delivery.awaits_study and not self._is_complete(stored):
+                self._completions.defer(made)
         if lacks.keep_until is not None:
             self._instances.keep(stored.id, lacks.keep_until)
         if lacks and stored.state is InstanceState.UNROUTED:

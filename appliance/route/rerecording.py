@@ -43,7 +43,7 @@ class Rerecording:
         """
         left: list[SpoolName] = []
         opened = [reception for name in names if (reception := self._open(name, left)) is not None]
-        recorder = Recorder(ledger, self._clock, anew=anew)
+        recorder = Recorder(ledger, self._clock, anew=anew, completion=lambda: self._site.completion)
         while opened:
             try:
                 done = recorder.record(opened)

@@ -21,6 +21,8 @@ from appliance.ledger.faults import LedgerError, LedgerLockedError, LedgerStatem
 from appliance.route.duplicates import Arrival
 from appliance.route.reception import Reception, read_reception
 from appliance.route.recorder import Recorded, Recorder
+from appliance.route.reports import ReportRecords
+from appliance.route.study_watch import StudyWatch
 from appliance.runtime.clock import Clock, Due
 from appliance.runtime.logging import get_logger
 from appliance.runtime.wakeup import HintListener
@@ -67,8 +69,11 @@ class Router:
         self._site = site
         self._clock = clock
         self._wake_sender = wake_sender
+        self._recorder = Recorder(ledger, clock, completion=lambda: site().completion)
+        self._reports = ReportRecords(spool, ledger, clock, wake_sender)
+        self._studies = StudyWatch(ledger, site, clock, wake_sender)
+        self._studies_due = clock.now().after(0.0)
         self._heads = heads
-        self._recorder = Recorder(ledger, clock)
         self._pending: list[SpoolName] = []
         self._aside: dict[str, Due] = {}
         self._generations_read: set[int] = set()
@@ -90,6 +95,7 @@ class Router:
             began = self._clock.now().boottime
             try:
                 taken = self.step()
+                self.look_at_studies()
             except _PASSING as error:
                 # Reception goes on meanwhile, and nothing was recorded by halves: look again at the next tick.
                 log.warning("router.waits", error=type(error).__name__, number=getattr(error, "errno", None))
@@ -119,6 +125,14 @@ class Router:
         self._pending = pending[_BATCH:]
         return moved + len(fresh)
 
+    def look_at_studies(self) -> None:
+        """See which studies are complete, once a second and when nothing is known to wait. Raises the ledger's errors."""
+        now = self._clock.now()
+        if self._pending or not self._studies_due.is_due(now):
+            return
+        self._studies_due = now.after(_TICK_S)
+        self._studies.look()
+
     def _look(self) -> list[SpoolName]:
         """Return what waits, durable before anything is recorded from it (house.md section 3); what was set aside is left its time."""
         names = self._spool.incoming()
@@ -130,10 +144,11 @@ class Router:
         return [name for name in names if name.kind == "i" and name.object_id not in resting]
 
     def _move_orders(self, names: Sequence[SpoolName]) -> int:
-        """Move the orders that the sender followed into the store, and leave all other messages alone; return how many were moved."""
+        """Move the orders that the sender followed into the store, and record reports; return how many messages that was."""
         messages = [name for name in names if name.kind == "m"]
         followed = self._recorder.followed([name.object_id for name in messages]) if messages else set()
-        return self._move([name for name in messages if name.object_id in followed])
+        moved = self._move([name for name in messages if name.object_id in followed])
+        return moved + self._reports.take([name for name in messages if name.object_id not in followed])
 
     def _recorded(self, names: Sequence[SpoolName]) -> list[SpoolName]:
         known = self._recorder.recorded([name.object_id for name in names]) if names else set()
@@ -242,6 +257,8 @@ def _tell(recorded: Recorded) -> None:
         "calling_title": facts.calling_title,
         "deliveries": recorded.deliveries,
     }
+    for one in recorded.reception.plan.withheld:
+        log.warning("delivery.withheld", destination=one.destination_id, reason=one.reason, **fields)
     match decision.arrival:
         case Arrival.FIRST if recorded.reception.plan.is_unrouted:
             log.warning("instance.unrouted", called_title=facts.called_title, sop_class_uid=facts.sop_class_uid, **fields)

@@ -17,7 +17,10 @@ from appliance.core.identity import Uid
 
 @dataclass(frozen=True, slots=True)
 class RoutingFacts:
-    """What rules may ask about an instance: titles as sent, without padding; `source` by its configured name, "" when it is not listed."""
+    """What rules may ask about an instance: titles as sent, without padding; `source` by its configured name, "" when it is not listed.
+
+    `source_address` ("" when it is not known) and `hops`, how many boxes of ours it passed, are for `loops` alone.
+    """
 
     source: str
     calling_title: str
@@ -25,6 +28,8 @@ class RoutingFacts:
     sop_class_uid: Uid
     modality: str = ""
     station_name: str = ""
+    source_address: str = ""
+    hops: int = 0
 
 
 @dataclass(frozen=True, slots=True)

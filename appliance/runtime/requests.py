@@ -53,7 +53,7 @@ class SpoolSpace:
 
 @dataclass(frozen=True, slots=True)
 class DestinationReply:
-    """One destination. Times are ISO 8601 in UTC; `reason` is empty while it is alive."""
+    """One destination. Times are ISO 8601 in UTC; `reason` is empty while it is alive; `unproved`: delivered, and waiting for its proof."""
 
     name: str
     state: str
@@ -64,6 +64,7 @@ class DestinationReply:
     lanes: int
     reason: str
     address: str
+    unproved: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class DestinationsReply:
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """One delivery. `due` is ISO 8601 in UTC while it waits for a time."""
+    """One delivery. `due` is ISO 8601 in UTC while it waits for a time, `held_since` while it is held; codes: docs/held.md."""
 
     id: int
     destination: str
@@ -114,6 +115,8 @@ class QueueRow:
     attempts: int
     due: str | None
     reason: str
+    code: str = ""
+    held_since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,10 @@ class QueueReply:
 
 @dataclass(frozen=True, slots=True)
 class StudyRow:
-    """One study; `destinations` maps a destination's name to its counts by delivery state. `received` is ISO 8601 in UTC."""
+    """One study; `destinations` maps a destination's name to its counts by delivery state.
+
+    `received` and `complete` are ISO 8601 in UTC; `complete` is None while more of the study is expected.
+    """
 
     study_instance_uid: str
     accession_number: str
@@ -135,6 +141,7 @@ class StudyRow:
     delivered: int
     proved: int
     destinations: dict[str, dict[str, int]]
+    complete: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +284,7 @@ class OrderRequest:
     destination: str | None = None
     hold_class: str | None = None
     state: str | None = None
+    sop_class_uid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +294,24 @@ class OrderReply:
     moved: int
     busy: int
     unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRequest:
+    """Pause a destination (its name), until a moment (UTC) or until it is resumed; or resume it."""
+
+    destination: str
+    who: str
+    reason: str = ""
+    until: float | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PauseReply:
+    """Whether that changed anything."""
+
+    changed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,30 +329,3 @@ class ReplayReply:
 
     instances: int
     deliveries: int
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationTestRequest:
-    """Would the destination of this name take what is sent to it?"""
-
-    destination: str
-
-
-@dataclass(frozen=True, slots=True)
-class DoctorStep:
-    """One phase of the test; `ms` is how long it took."""
-
-    phase: str
-    ok: bool
-    detail: str
-    advice: str
-    ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationTestReply:
-    """What the test found, step by step."""
-
-    destination: str
-    ok: bool
-    steps: tuple[DoctorStep, ...]

@@ -62,7 +62,8 @@ class ObjectHeader:
     """What is known when the first byte of an object arrives.
 
     `calling_title` and `called_title` as sent, without padding; `peer_address` as text; `reception_id` is the object id of the spool name,
-    or empty for the spool to give one; `received_at` in seconds since the epoch. `command` holds a message's command set.
+    or empty for the spool to give one; `received_at` in seconds since the epoch. `command` holds a message's command set. `hops`: how many
+    boxes of ours the object passed before this one.
     """
 
     sop_class_uid: Uid
@@ -75,6 +76,7 @@ class ObjectHeader:
     received_at: float
     kind: ObjectKind = "instance"
     command: bytes = b""
+    hops: int = 0
 
 
 def encode_header(header: ObjectHeader) -> bytes:
@@ -97,6 +99,24 @@ def encode_header(header: ObjectHeader) -> bytes:
     if len(encoded) > MAX_HEADER_BYTES:
         raise ObjectHeaderError("the header of an object would be longer than 64 KiB")
     return encoded
+
+
+def encode_copy_header(sop_class_uid: Uid, sop_instance_uid: Uid, transfer_syntax_uid: Uid, calling_title: str) -> bytes:
+    """Return preamble, magic and group 0002 of a copy that leaves the box: what every reader needs, and nothing about how it came here.
+
+    Raises `ObjectHeaderError`.
+    """
+    elements = [
+        _element(_VERSION, b"OB", b"\x00\x01"),
+        _element(_SOP_CLASS_UID, b"UI", _uid(sop_class_uid, "SOP class UID", "instance")),
+        _element(_SOP_INSTANCE_UID, b"UI", _uid(sop_instance_uid, "SOP instance UID", "instance")),
+        _element(_TRANSFER_SYNTAX_UID, b"UI", _uid(transfer_syntax_uid, "transfer syntax UID", "instance")),
+        _element(_IMPLEMENTATION_CLASS_UID, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
+        _element(_IMPLEMENTATION_VERSION, b"SH", IMPLEMENTATION_VERSION.encode("ascii")),
+        _element(_SOURCE_TITLE, b"AE", _title(calling_title, "calling")),
+    ]
+    group = b"".join(elements)
+    return _PREAMBLE + _MAGIC + _GROUP_LENGTH_ELEMENT.pack(_META_GROUP, _GROUP_LENGTH, b"UL", 4, len(group)) + group
 
 
 def read_header(read: Callable[[int], bytes]) -> ObjectHeader:
@@ -193,6 +213,8 @@ def _encode_private(header: ObjectHeader) -> bytes:
     }
     if header.kind == "message":
         information |= {"kind": "message", "command": base64.b64encode(header.command).decode("ascii")}
+    if header.hops:
+        information["hops"] = header.hops
     # OB is padded with a NUL, which JSON does not know: `_decode_private` takes it off again.
     return json.dumps(information, separators=(",", ":"), allow_nan=False).encode("utf-8")
 
@@ -211,11 +233,13 @@ def _decode_private(value: bytes) -> dict[str, Any]:
             "received_at": float(information["at"]),
             "kind": information.get("kind", "instance"),
             "command": base64.b64decode(information.get("command", ""), validate=True),
+            "hops": information.get("hops", 0),
         }
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise ObjectHeaderError("the private information of a stored object is damaged") from None
     texts = (fields["calling_title"], fields["called_title"], fields["peer_address"], fields["reception_id"], fields["kind"])
     is_whole = all(isinstance(text, str) for text in texts) and fields["kind"] in {"instance", "message"}
+    is_whole = is_whole and isinstance(fields["hops"], int) and fields["hops"] >= 0
     if not is_whole or not _FIRST_MOMENT <= fields["received_at"] <= _LAST_MOMENT:
         raise ObjectHeaderError("the private information of a stored object is damaged")
     return fields

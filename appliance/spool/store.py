@@ -22,6 +22,7 @@ from appliance.runtime.logging import get_logger
 from appliance.spool.admission import Admission, SpoolWriteError
 from appliance.spool.age import CHUNK_BYTES, TAG_BYTES, Identity, SealForeignError
 from appliance.spool.blanks import Blanks
+from appliance.spool.derived import DerivedPlace, empty
 from appliance.spool.files import Space, create_unnamed, make_directories, space, sync_directory
 from appliance.spool.heads import HeadPost
 from appliance.spool.landing import Landing
@@ -97,8 +98,8 @@ class Spool:
         self._landing.close()
         self._blanks.close()
 
-    def admit(self, header: ObjectHeader) -> Admission:
-        """Begin an object; its header is sealed at once.
+    def admit(self, header: ObjectHeader, landing: Landing | None = None) -> Admission:
+        """Begin an object; its header is sealed at once. With a `landing` it appears there, and not in `incoming/`.
 
         Its id is `header.reception_id`, or a new one where that is empty. Raises `SpoolWriteError`, `SpoolKeyMissingError`,
         `ObjectHeaderError`, and what `recipients` raises.
@@ -114,7 +115,8 @@ class Spool:
             blank = self._blanks.take(self._recipients())
         except OSError as error:
             raise SpoolWriteError(error) from error
-        return Admission(clear, header, blank, self._digest_key, landing=self._landing, workspaces=self._workspaces, heads=self._heads)
+        heads = self._heads if landing is None else None
+        return Admission(clear, header, blank, self._digest_key, landing=landing or self._landing, workspaces=self._workspaces, heads=heads)
 
     def make_ready(self) -> None:
         """Prepare for the next object, which is then admitted sooner. Never raises: what is wrong, `admit` will say."""
@@ -149,6 +151,31 @@ class Spool:
         Raises `SpoolObjectMissingError`, `SpoolKeyMissingError`, `SealForeignError`, `SealFormatError`, `SealDamagedError`,
         `ObjectHeaderError`, `OSError`.
         """
+        return self._open(name, self._places(name))
+
+    def derived(self, place: str) -> DerivedPlace:
+        """Return the place with this name for derived objects, made where it is not there. Raises `OSError`."""
+        if not place.isalnum():
+            raise ValueError("not the name of a place")
+        return DerivedPlace(self._spool / "derived" / place)
+
+    def open_derived(self, places: Sequence[str], name: SpoolName) -> SealedObject:
+        """Return a derived object from one of the places, or the stored one of this name where none is. Raises what `open` does."""
+        return self._open(name, (*(f"{self._spool}/derived/{place}/{name}" for place in places), *self._places(name)))
+
+    def remove_derived(self, places: Sequence[str], name: SpoolName) -> bool:
+        """Remove a derived object from the places; False where there is none of this name. Never raises: what stays goes with the rest."""
+        there = [path for place in places if (path := Path(f"{self._spool}/derived/{place}/{name}")).exists()]
+        for path in there:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        return bool(there)
+
+    def empty_derived(self) -> None:
+        """Remove every derived object; never raises."""
+        empty(self._spool / "derived")
+
+    def _open(self, name: SpoolName, places: Iterable[str]) -> SealedObject:
         if self._identities is None:
             raise SpoolKeyMissingError("this process has no key to open objects with")
         private = self._identities.get(name.generation)
@@ -157,7 +184,7 @@ class Spool:
         identity = self._ready.get(private)
         if identity is None:
             identity = self._ready[private] = Identity(private)
-        for place in self._places(name):
+        for place in places:
             try:
                 descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             except FileNotFoundError:

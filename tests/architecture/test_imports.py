@@ -38,6 +38,10 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "sqlite3": ("appliance.ledger",),
     "cryptography": ("appliance.keys", "appliance.spool.age", "appliance.dimse.tls"),
     "blake3": ("appliance.spool",),
+    "numpy": ("appliance.opener.pixels",),
+    "jpeg_ls": ("appliance.opener.pixels",),
+    "openjpeg": ("appliance.opener.pixels",),
+    "rle": ("appliance.opener.pixels",),
     "pydantic": ("appliance.config", "appliance.runtime.control"),
     "tomlkit": ("appliance.config", "appliance.cli"),
     "tomllib": ("appliance.config", "appliance.cli"),
@@ -45,6 +49,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "rich": ("appliance.cli",),
     "structlog": ("appliance.runtime.logging",),
     "logging": ("appliance.runtime.logging", "appliance.dimse"),
+    "h11": ("appliance.deliver.transports",),
     "paramiko": ("appliance.deliver.transports.sftp",),
     "watchdog": ("appliance.receive.watch_folder", "appliance.config"),
     "psutil": ("appliance.health.checks",),
@@ -58,27 +63,44 @@ _PURE = (
     "appliance.keys.derive",
     "appliance.keys.recipient",
     "appliance.config.change",
+    "appliance.config.destinations",
+    "appliance.config.layout",
+    "appliance.config.remotes",
+    "appliance.config.section",
     "appliance.config.destination_ids",
     "appliance.config.model",
     "appliance.config.record",
+    "appliance.config.reporters",
     "appliance.config.sources",
     "appliance.spool.names",
     "appliance.spool.part10",
+    "appliance.dimse.commitment",
     "appliance.dimse.contexts",
     "appliance.dimse.conversion",
     "appliance.dimse.learned",
+    "appliance.dimse.lossless",
     "appliance.dimse.messages",
     "appliance.ledger.orders",
     "appliance.dimse.statuses",
     "appliance.dimse.prefix",
+    "appliance.opener.elements",
+    "appliance.opener.frames",
+    "appliance.opener.headers",
+    "appliance.opener.rewriting",
     "appliance.receive.admission",
+    "appliance.receive.granting",
     "appliance.route.possible",
     "appliance.route.rules",
     "appliance.route.planner",
     "appliance.route.duplicates",
     "appliance.deliver.acceptance",
+    "appliance.deliver.file_verdicts",
+    "appliance.deliver.layout",
+    "appliance.deliver.proof",
     "appliance.deliver.remedies",
     "appliance.deliver.states",
+    "appliance.deliver.stow_report",
+    "appliance.deliver.stow_verdicts",
     "appliance.deliver.verdict",
     "appliance.deliver.schedule",
 )
@@ -162,12 +184,32 @@ _RESIDENT = (
 
 
 def test_what_few_boxes_need_is_not_loaded_by_all() -> None:
-    """Reading certificates costs every process nine megabytes: no daemon has it in memory before it meets one."""
-    asked = f"import {_RESIDENT}, sys; print('cryptography.x509' in sys.modules)"
+    """Reading certificates costs every process nine megabytes, SSH almost as much: no daemon has it in memory before it meets one."""
+    asked = f"import {_RESIDENT}, sys; print(any(name in sys.modules for name in ('cryptography.x509', 'paramiko', 'h11')))"
 
     answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True, timeout=60)
 
     assert answer.stdout.strip() == "False"
+
+
+# Foreign code that reads what strangers made: only the locked-in child runs it, and nobody who has a key may even load it.
+_CODECS = {
+    "appliance.opener.pixels": {"appliance.opener.rewriting", "appliance.opener.child"},
+    "appliance.opener.rewriting": {"appliance.opener.child"},
+    "appliance.opener.child": set(),
+}
+
+
+def test_only_the_child_of_opener_reaches_the_codecs() -> None:
+    """No module but the child's own imports what decodes pixels: not the sender, not opener, which have keys."""
+    wrong = [
+        f"{module.where}:{line} {name}"
+        for module in source.product()
+        for name, line in module.imports()
+        for codec, allowed in _CODECS.items()
+        if _is_within(name, codec) and module.name not in allowed
+    ]
+    assert wrong == []
 
 
 def _asks_the_system(node: ast.AST) -> TypeGuard[ast.Attribute]:

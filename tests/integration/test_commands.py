@@ -29,7 +29,7 @@ from tests.support.query_archive import QueryArchive
 from tests.support.site import Table, a_route, a_site, a_source, an_archive
 
 _DONE, _FAILED, _WRONG_USAGE, _NOT_RUNNING = 0, 1, 2, 3
-_PHASES = ["name", "tcp", "association", "contexts", "echo"]
+_PHASES = ["name", "route", "tcp", "association", "contexts", "echo"]
 _WITHIN_S = 15.0
 # "SOP class not supported": what is answered so is held at once, for a setting to change (semantics.md 1.1).
 _NOT_SUPPORTED = script.always(Answer(0xA800))
@@ -151,6 +151,38 @@ def test_what_is_cancelled_is_not_delivered_and_stays_in_the_box(hospital: Hospi
     assert [row["outcome"] for row in exported] == ["written"] * len(files)
 
 
+def test_a_held_delivery_is_shown_with_why_since_when_and_what_to_do(hospital: Hospital) -> None:
+    """`queue show` tells code, advice, since when, and each try with status, comment, offending element and the bytes of an odd answer."""
+    hospital.workstation.mood = script.always(Answer(0x4321, comment="no such thing", offending=(0x00100010,)))
+    study, _ = hospital.receive("MR1", 1)
+    eventually(lambda: hospital.stands(study) == {("held", "verdict")}, within=_WITHIN_S, message="the refused study to be held")
+    (row,) = hospital.rows(study)
+
+    shown = hospital.box.cli("queue", "show", str(row["id"]))
+    plain = hospital.box.command("queue", "show", str(row["id"])).stdout
+    unknown = hospital.box.command("queue", "show", "999999")
+    hospital.workstation.mood = script.good
+
+    assert (row["code"], shown["code"], shown["state"], shown["hold_class"]) == ("unknown_status", "unknown_status", "held", "verdict")
+    assert shown["held_since"] == row["held_since"] == shown["tries"][-1]["at"]
+    assert [(one["outcome"], one["status"]) for one in shown["tries"]] == [("unknown_status", "4321")] * 3
+    assert shown["tries"][0]["comment"].startswith("no such thing offending (0010,0010) raw ")
+    assert "21430000" in shown["tries"][0]["comment"] or "2143" in shown["tries"][0]["comment"]
+    assert shown["source"] == "MR1 from 127.0.0.1, calling EDGE"
+    assert all(words in plain for words in ("[unknown_status]", shown["advice"], "no such thing", study))
+    assert unknown.returncode == _FAILED
+
+
+def test_orders_about_a_sop_class(hospital: Hospital) -> None:
+    """`--sop-class` narrows an order to one class."""
+    study, files = hospital.receive("CT1")
+
+    other = hospital.box.cli("queue", "hold", "--destination", "archive", "--sop-class", "1.2.840.10008.5.1.4.1.1.4")
+    own = hospital.box.cli("queue", "hold", "--study", study, "--sop-class", "1.2.840.10008.5.1.4.1.1.2")
+
+    assert (other["moved"], own["moved"]) == (0, len(files))
+
+
 def test_cancelling_asks_first(hospital: Hospital) -> None:
     """Without `--yes` `queue cancel` asks; where nobody answers nothing is cancelled."""
     study, _ = hospital.receive("CT1")
@@ -190,6 +222,39 @@ def test_a_destination_that_is_wrong_says_where_and_what_to_try(hospital: Hospit
     assert plain.returncode == _FAILED
     assert step["detail"] in plain.stdout
     assert step["advice"] in plain.stdout
+
+
+def test_a_test_image_is_stored(hospital: Hospital) -> None:
+    """`destinations test --send` stores one image of the reserved patient, and says where to look it up."""
+    before = set(hospital.workstation.kept)
+
+    answer = hospital.box.cli("destinations", "test", "workstation", "--send")
+
+    assert [(step["phase"], step["ok"]) for step in answer["steps"]][-1] == ("send", True)
+    assert "DICOM-EDGE-TEST" in answer["steps"][-1]["detail"]
+    assert len(set(hospital.workstation.kept) - before) == 1
+
+
+# -- sources test ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_source_is_asked_about(hospital: Hospital) -> None:
+    """`sources test` tells of a scanner's last call, also of a refused one and why; a name that is none is answered with those that are."""
+    hospital.receive("CT1")
+    file = next(iter(samples.ct(16).write(hospital.work / "by another title")))
+
+    def says(name: str, words: str) -> bool:
+        result = hospital.box.command("sources", "test", name)
+        return words in result.stdout
+
+    eventually(lambda: says("CT1", "its last call was accepted: as CT1 from 127.0.0.1, calling EDGE"), within=10)
+    refused = hospital.box.command("send", str(file), "--calling", "CT1", "--called", "PACS9")
+    eventually(lambda: says("CT1", "its last call was refused (1/1/7: called title is not one of ours)"), within=10)
+    unknown = hospital.box.command("sources", "test", "CT9")
+
+    assert refused.returncode == _FAILED
+    assert hospital.box.command("sources", "test", "CT1").returncode == _FAILED
+    assert (unknown.returncode, "Sources are: CT1, MR1." in unknown.stderr) == (_FAILED, True)
 
 
 # -- spool export and verify -------------------------------------------------------------------------------------------------------------
@@ -371,6 +436,8 @@ _HALF = "2.25.1234"
     ("command", "word"),
     [
         (("destinations", "test", "arch"), "workstation"),
+        (("destinations", "pause", "arch"), "workstation"),
+        (("destinations", "resume", "arch"), "workstation"),
         (("queue", "list", "--destination", "arch"), "workstation"),
         (("queue", "hold", "--destination", "arch"), "workstation"),
         (("queue", "release", "999999"), "owed"),

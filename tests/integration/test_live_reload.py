@@ -11,6 +11,8 @@ from tests.support.box import Box, BoxMaker
 from tests.support.eventually import eventually
 from tests.support.site import a_route, a_site, an_archive
 
+CT = "1.2.840.10008.5.1.4.1.1.2"
+
 
 def _apply(box: Box, site: str) -> None:
     """Put a configuration in force, as a hospital engineer does."""
@@ -67,3 +69,40 @@ def test_an_examination_ends_a_refusal(make_box: BoxMaker, tmp_path: Path) -> No
 
     assert refused.returncode == 1
     assert allowed["ok"]
+
+
+def test_a_class_that_is_never_sent_there(make_box: BoxMaker, tmp_path: Path) -> None:
+    """What waits of a class when it is put on the list is held; what comes later is not owed; off the list, what waited goes."""
+    with ScriptedArchive(greeting=welcome(Welcome(reject=(2, 3, 1)))) as archive:
+        box = make_box(a_site(destinations=[an_archive(archive.port)], routes=[a_route("archive")])).start()
+        waiting = _sent(box, tmp_path / "first")
+        eventually(lambda: box.count("queued") == 1, within=10)
+
+        _apply(box, a_site(destinations=[an_archive(archive.port, never=[CT])], routes=[a_route("archive")]))
+        archive.greeting = open_door
+        eventually(lambda: box.count("held") == 1, within=20)
+        _sent(box, tmp_path / "second")
+        eventually(lambda: box.count("cancelled") == 1, within=10)
+        codes = [row["code"] for state in ("held", "cancelled") for row in box.cli("queue", "list", "--state", state)]
+        before = dict(archive.kept)
+        _apply(box, a_site(destinations=[an_archive(archive.port)], routes=[a_route("archive")]))
+        eventually(lambda: set(archive.kept) == waiting, within=20)
+
+        assert (codes, before) == (["never_sent", "never_sent"], {})
+
+
+def test_what_is_owed_to_a_removed_destination_can_be_given_up(make_box: BoxMaker, tmp_path: Path) -> None:
+    """A destination that is gone from the configuration is still known by its id to those who look at, and cancel, what it is owed."""
+    with ScriptedArchive(greeting=welcome(Welcome(reject=(2, 3, 1)))) as archive, ScriptedArchive() as other:
+        bystander = an_archive(other.port, name="other")
+        box = make_box(a_site(destinations=[an_archive(archive.port), bystander], routes=[a_route("archive", "other")])).start()
+        _sent(box, tmp_path / "first")
+        eventually(lambda: box.count("queued") == 1, within=10)
+        _apply(box, a_site(destinations=[bystander], routes=[a_route("other")]))
+        eventually(lambda: box.count("held") == 1, within=20)
+
+        listed = box.cli("queue", "list", "--destination", "archive")
+        cancelled = box.cli("queue", "cancel", "--destination", "archive")
+
+        assert [(row["code"], row["held_since"] is not None) for row in listed] == [("destination_removed", True)]
+        assert (cancelled["moved"], box.count("held")) == (1, 0)

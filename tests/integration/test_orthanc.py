@@ -153,7 +153,7 @@ def test_the_doctor_finds_orthanc_well(day: Day) -> None:
     result = day.box.cli("destinations", "test", "archive")
 
     assert result["ok"] is True
-    assert [step["phase"] for step in result["steps"]] == ["name", "tcp", "association", "contexts", "echo"]
+    assert [step["phase"] for step in result["steps"]] == ["name", "route", "tcp", "association", "contexts", "echo"]
 
 
 def _one_of_each(directory: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config.model import Delivery, Destination, Tls
+from appliance.config.model import Delivery, DicomDestination, Tls
 from appliance.core.identity import AETitle
 from appliance.deliver.doctor import Diagnosis, InUse, Phase, Step, examine
 from appliance.deliver.outgoing_tls import OutgoingTls
@@ -42,7 +42,7 @@ def make_secure(make_archive: ArchiveMaker, hospital: Authority) -> MakeSecure:
 def visit(port: int, tls: Tls, *, host: str = "localhost", mode: str = "on", certificate: str | None = None) -> Diagnosis:
     """Examine what listens at a port of this machine, over TLS."""
     settings = {"name": "archive", "ae_title": "ARCHIVE", "host": host, "port": port, "tls": mode, "certificate": certificate}
-    destination = Destination.model_validate({key: value for key, value in settings.items() if value is not None})
+    destination = DicomDestination.model_validate({key: value for key, value in settings.items() if value is not None})
     request = OutgoingTls().request(destination, tls)
     return examine(destination, InUse((BOX,)), box=BOX, settings=QUICK, tls=request)
 
@@ -65,9 +65,18 @@ def test_an_archive_with_a_good_certificate_is_well(make_secure: MakeSecure, hos
 
     diagnosis = visit(make_secure(identity).port, trusting(hospital), host=host)
 
-    assert [(step.phase, step.ok) for step in diagnosis.steps] == [(phase, True) for phase in Phase]
+    assert [(step.phase, step.ok) for step in diagnosis.steps] == [(phase, True) for phase in Phase if phase is not Phase.SEND]
     assert tls_step(diagnosis).detail.startswith("TLSv1.")
-    assert f"CN=pacs, sha256:{identity.sha256}" in tls_step(diagnosis).detail
+    assert f"CN=pacs, sha256:{identity.sha256}, valid until 20" in tls_step(diagnosis).detail
+    assert tls_step(diagnosis).advice == ""
+
+
+def test_a_certificate_that_will_expire_is_pointed_at(make_secure: MakeSecure, hospital: Authority) -> None:
+    """A certificate that ends within a month still does, and somebody has to be asked for another."""
+    diagnosis = visit(make_secure(hospital.issue("pacs", ends=10 * DAY)).port, trusting(hospital))
+
+    assert diagnosis.ok
+    assert tls_step(diagnosis).advice.startswith("Its certificate expires in 10 days")
 
 
 def test_the_box_shows_its_certificate_where_the_archive_demands_one(make_secure: MakeSecure, hospital: Authority) -> None:
@@ -131,7 +140,11 @@ def test_a_bad_certificate_is_named(
         archive = make_secure(identity)
         step, port = tls_step(visit(archive.port, trusting(hospital))), archive.port
 
-    assert (step.ok, step.detail) == (False, f"no TLS with localhost:{port}: {problem}")
+    found, _, offered = step.detail.partition("; it offers ")
+    assert (step.ok, found) == (False, f"no TLS with localhost:{port}: {problem}")
+    assert offered.startswith("TLSv1.")
+    assert "the certificate of CN=pacs for " in offered
+    assert f", sha256:{identity.sha256}" in offered
     assert advice in step.advice
 
 
@@ -143,7 +156,8 @@ def test_the_name_in_the_certificate_may_be_configured(make_secure: MakeSecure, 
     wrong = visit(archive.port, trusting(hospital), certificate="mirror.example.org")
 
     assert right.ok
-    assert tls_step(wrong).detail.endswith("the certificate is for another name")
+    assert "the certificate is for another name; it offers TLS" in tls_step(wrong).detail
+    assert " for pacs.example.org, issued by CN=Hospital CA" in tls_step(wrong).detail
 
 
 def test_a_pin_needs_no_authority_and_takes_no_other_certificate(make_secure: MakeSecure, hospital: Authority, tmp_path: Path) -> None:
@@ -155,7 +169,8 @@ def test_a_pin_needs_no_authority_and_takes_no_other_certificate(make_secure: Ma
     wrong = visit(archive.port, trusting(hospital), certificate=f"sha256:{hospital.issue('pacs').sha256}")
 
     assert right.ok
-    assert tls_step(wrong).detail.endswith("shows another certificate than the one that is configured for it")
+    assert "shows another certificate than the one that is configured for it; it offers TLS" in tls_step(wrong).detail
+    assert f"sha256:{identity.sha256}" in tls_step(wrong).detail
     assert "Ask the archive's administrator" in tls_step(wrong).advice
 
 
@@ -177,6 +192,7 @@ def test_an_archive_that_speaks_only_old_tls(tmp_path: Path, hospital: Authority
 
     assert not step.ok
     assert "TLS version in common" in step.detail
+    assert "it offers TLSv1.1 with " in step.detail
     assert step.advice.startswith("TLS 1.2")
 
 

@@ -6,6 +6,8 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from appliance.deliver.task import Task
 from appliance.ledger.vocabulary import DeliveryState
 from tests.simulation.archive import AWAY, WELL
@@ -60,6 +62,8 @@ class Attention:
         return self.contested["today"] / self.contested.total()
 
 
+# It takes three minutes on two idle cores, and no clock of a test may end it on busy ones.
+@pytest.mark.timeout(1200)
 def test_a_week_without_the_archive_is_made_good_without_a_hand(data: Path) -> None:
     """After 7 days at 50,000 instances a day everything is delivered once, nothing is held, and today's studies get their share."""
     world = World()

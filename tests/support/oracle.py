@@ -65,7 +65,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Snapshot:
+class Snapshot:
     """The box before a row."""
 
     daemons: dict[int, str]
@@ -92,6 +92,7 @@ class Oracle:
         self.wait_until_recorded()
         self._control = Control(box.data / "run")
         self._control.status()
+        eventually(self._is_at_rest, message="daemons that open nothing more")
 
     @contextmanager
     def row(self, limits: Limits | None = None) -> Iterator[Row]:
@@ -111,6 +112,13 @@ class Oracle:
         self.assert_kept()
         self.assert_hidden((), since=0.0)
 
+    def _is_at_rest(self) -> bool:
+        """Say whether no daemon has more threads or descriptors than a second ago: on a busy machine one may still be starting."""
+        before = self.snapshot().footprints
+        time.sleep(1.0)
+        now = self.snapshot().footprints
+        return [(one.threads, one.descriptors) for one in before.values()] == [(one.threads, one.descriptors) for one in now.values()]
+
     def believe(self, peer: HonestPeer) -> None:
         """Take over what was acknowledged to an honest peer."""
         for uid, digest in peer.acknowledged.items():
@@ -121,11 +129,11 @@ class Oracle:
         self.owed.setdefault(uid, set()).add(digest)
         self.allowed.setdefault(uid, set()).add(digest)
 
-    def snapshot(self) -> _Snapshot:
+    def snapshot(self) -> Snapshot:
         """Return how the box is now."""
         daemons = {pid: name for pid, name in self.box.daemons().items() if name in _ALWAYS}
         footprints = {pid: seen for pid in daemons if (seen := footprint.measure(pid)) is not None}
-        return _Snapshot(daemons, footprints, self.deliveries(), frozenset(self.box.temporary.rglob("*")))
+        return Snapshot(daemons, footprints, self.deliveries(), frozenset(self.box.temporary.rglob("*")))
 
     def deliveries(self) -> dict[str, int]:
         """Return how many deliveries are in each state; those on their way count as one, because they move."""

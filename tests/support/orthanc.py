@@ -3,8 +3,8 @@
 Promises: `start` returns when the DICOM and the REST port answer; `kill` is SIGKILL, and what was stored is on its disk for the next
 `start`, which has the same ports; no process is left behind. What the API says is returned as it says it.
 Failures: a missing Orthanc skips the test on a laptop and fails it where CI=true; an answer that is no success raises `AssertionError`.
-Limits: written against Orthanc 1.10.1, Debian's, without plugins. It writes each data set anew: the elements are those that were received,
-lengths of sequences may not be.
+Limits: written against Orthanc 1.10.1, Debian's, without plugins but DICOMweb 1.7 where it is asked for. It writes each data set anew:
+the elements are those that were received, lengths of sequences may not be.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import subprocess
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import pydicom
 import pytest
@@ -31,15 +31,28 @@ from tests.support.eventually import eventually
 _PLACES = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
 _READY_S = 30.0
 _STOP_S = 20.0
+# The plug-in of Debian's package orthanc-dicomweb.
+_DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 # A file of 300 MB is read by Orthanc as a whole before the first byte comes.
 _ANSWER_S = 120.0
 
 
 class Orthanc:
-    """One Orthanc with its own storage. `modalities` maps the names of peers to (AE title, port on this machine)."""
+    """One Orthanc with its own storage. `modalities` maps the names of peers to (AE title, port on this machine).
 
-    def __init__(self, directory: Path, *, ae_title: str = "ARCHIVE", modalities: Mapping[str, tuple[str, int]] | None = None) -> None:
+    With `dicomweb` it is a STOW-RS server too, at `url`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        ae_title: str = "ARCHIVE",
+        modalities: Mapping[str, tuple[str, int]] | None = None,
+        dicomweb: bool = False,
+    ) -> None:
         """Prepare one that keeps everything under `directory`, not started; it has the same ports at every start."""
+        self._plugins = [str(_plugin())] if dicomweb else []
         self._storage = directory / "storage"
         self._storage.mkdir(parents=True)
         self._log_path = directory / "orthanc.log"
@@ -59,6 +72,11 @@ class Orthanc:
     def __exit__(self, *_: object) -> None:
         """Leave nothing running."""
         self.kill()
+
+    @property
+    def url(self) -> str:
+        """Where its DICOMweb plug-in answers."""
+        return f"http://{reserved_port.LOOPBACK}:{self._http_port}/dicom-web"
 
     # -- starting and ending ---------------------------------------------------------------------------------------------------------
 
@@ -179,7 +197,7 @@ class Orthanc:
             "Name": self.ae_title,
             "StorageDirectory": str(self._storage),
             "IndexDirectory": str(self._storage),
-            "Plugins": [],
+            "Plugins": self._plugins,
             "HttpPort": self._http_port,
             "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False,
@@ -196,9 +214,19 @@ class Orthanc:
 
 def _program() -> str:
     found = shutil.which("Orthanc", path=_PLACES)
-    if found is not None:
-        return found
-    reason = "not installed: Orthanc (Debian package: orthanc)"
+    if found is None:
+        _missing("Orthanc (Debian package: orthanc)")
+    return found
+
+
+def _plugin() -> Path:
+    if not _DICOMWEB.exists():
+        _missing("Orthanc's DICOMweb plug-in (Debian package: orthanc-dicomweb)")
+    return _DICOMWEB
+
+
+def _missing(what: str) -> NoReturn:
+    reason = f"not installed: {what}"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

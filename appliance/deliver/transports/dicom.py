@@ -59,6 +59,9 @@ _SMALL_PDU = 16_384
 # How long a peer may take to answer a release before the line is cut: nothing depends on the answer.
 _RELEASE_S = 5.0
 
+# What a person can only understand byte by byte.
+_ODD = frozenset({"no_status", "unknown_status", "pending_answer", "cancel_answer"})
+
 # PS3.18 I.2-2: an answer after the fact, where the context itself was accepted.
 _SYNTAX_NOT_SUPPORTED = 0xC122
 
@@ -244,6 +247,7 @@ class DicomChannel:
                 source=source,
                 response_s=response_deadline(sealed.length, self._response_s),
                 priority=_DIMSE_PRIORITY[claim.priority],
+                hops=claim.hops + 1,
             )
         except TransferBrokenError as error:
             return Outcome(self._judge_break(error))
@@ -251,8 +255,9 @@ class DicomChannel:
             return Outcome(judge_unconvertible(str(error)))
         self._has_served = True
         if not response.matches:
-            return Outcome(judge_response_mismatch(), response.status, _words(response))
-        return Outcome(judge_store(response.status, sent_before=task.sent_before), response.status, _words(response))
+            return Outcome(judge_response_mismatch(), response.status, _words(response, odd=True))
+        verdict = judge_store(response.status, sent_before=task.sent_before)
+        return Outcome(verdict, response.status, _words(response, odd=verdict.flag in _ODD))
 
     def _judge_break(self, error: TransferBrokenError) -> Verdict:
         if error.kind is Broken.SOURCE:
@@ -284,7 +289,8 @@ def _judge_refusal(context: Context, results: Mapping[Context, int]) -> Verdict:
     return replace(verdict, text=f"{verdict.text}, nor converted into {' or '.join(syntax for _, syntax in conversions)}")
 
 
-def _words(response: StoreResponse) -> str:
-    """Return what the peer said besides the status: Error Comment and Offending Element."""
+def _words(response: StoreResponse, *, odd: bool) -> str:
+    """Return what the peer said besides the status: Error Comment and Offending Element; of an odd answer all of its bytes too."""
     tags = " ".join(f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in response.offending)
-    return " ".join(part for part in (response.comment, f"offending {tags}" if tags else "") if part)
+    parts = (response.comment, f"offending {tags}" if tags else "", f"raw {response.raw}" if odd else "")
+    return " ".join(part for part in parts if part)

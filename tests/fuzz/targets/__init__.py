@@ -1,7 +1,20 @@
 """The parsers that read what others sent, each under what it promises."""
 
 from tests.fuzz.target import Target
-from tests.fuzz.targets import associations, commands, conversion, data_sets, negotiation, objects, provider, responses, seals, units
+from tests.fuzz.targets import (
+    associations,
+    commands,
+    conversion,
+    data_sets,
+    negotiation,
+    objects,
+    provider,
+    reports,
+    responses,
+    rewriting,
+    seals,
+    units,
+)
 
 TARGETS: tuple[Target, ...] = (
     units.FRAGMENTS,
@@ -11,6 +24,7 @@ TARGETS: tuple[Target, ...] = (
     data_sets.PREFIX,
     data_sets.ATTRIBUTES,
     conversion.CONVERSION,
+    rewriting.REWRITING,
     provider.PROVIDER,
     responses.RESPONSES,
     associations.SCANNER,
@@ -18,6 +32,7 @@ TARGETS: tuple[Target, ...] = (
     seals.SEAL,
     objects.HEADER,
     objects.NAME,
+    reports.REPORT,
 )
 
 

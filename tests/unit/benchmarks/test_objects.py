@@ -11,7 +11,15 @@ import pytest
 from benchmarks import objects
 from benchmarks.objects import Kind
 
-_LENGTHS = {Kind.CT: 512 * 1024, Kind.REPORT: 20 * 1024, Kind.PRESENTATION: 20 * 1024, Kind.MAMMOGRAM: 32_000_000}
+_LENGTHS = {
+    Kind.CT: 512 * 1024,
+    Kind.REPORT: 20 * 1024,
+    Kind.PRESENTATION: 20 * 1024,
+    Kind.MAMMOGRAM: 32_000_000,
+    Kind.SMALL: 4 * 1024,
+    Kind.CT_PHANTOM: 512 * 1024,
+    Kind.MR_PHANTOM: 128 * 1024,
+}
 
 
 @pytest.mark.parametrize("kind", list(Kind))

@@ -18,6 +18,7 @@ def test_an_arrival_is_the_last_write(tmp_path: Path) -> None:
     os.utime(tmp_path / "CT.1", (1.0, 1234.5))
 
     assert Sink(tmp_path, 0).arrivals() == {"CT.1": Arrival(100, 1234.5)}
+    assert Sink(tmp_path, 0).last_at() == 1234.5
 
 
 def test_only_whole_files_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,14 @@ def test_the_box_that_sends_on_has_a_route() -> None:
     assert [route["to"] for route in site["route"]] == [["sink"]]
 
 
+def test_the_box_sends_to_two_or_in_another_form() -> None:
+    """A second destination gets everything too; the form of pixels is the first one's."""
+    site = tomllib.loads(box.site(11112, destination=11113, beside=11114, transcode="jpeg-ls"))
+
+    assert [(peer["port"], peer.get("transcode")) for peer in site["destination"]] == [(11113, "jpeg-ls"), (11114, None)]
+    assert [route["to"] for route in site["route"]] == [["sink", "beside"]]
+
+
 def test_orthanc_is_told_where_to_send(tmp_path: Path) -> None:
     """Its script sends to the modality that the configuration knows, and nothing else of it changes."""
     settings = json.loads(orthanc_configuration.with_destination('{"Name": "x"}', tmp_path / "route.lua", 11113))

@@ -132,12 +132,12 @@ def test_only_listeners_and_workers_need_a_restart() -> None:
 
 
 def test_no_key_of_the_configuration_holds_a_secret() -> None:
-    """Changes show every value, so no key may be one that nobody must see: secrets have a store of their own."""
+    """Changes show every value, so no key may be one that nobody must see: secrets stay in files, which keys name."""
     telling = re.compile(r"password|passphrase|secret|token|credential|private|api_?key", re.IGNORECASE)
 
     keys = {key for _, section in sections_of(Site) for key in section}
 
-    assert [key for key in keys if telling.search(key)] == []
+    assert [key for key in keys if telling.search(key) and not key.endswith("_file")] == []
 
 
 _SOURCES = st.lists(st.sampled_from(["CT1", "MR1", "US1"]), unique=True, max_size=3)

@@ -106,29 +106,12 @@ def test_what_is_missing_is_named() -> None:
     assert {error.problem for error in errors} == {"is missing"}
 
 
-@pytest.mark.parametrize(
-    ("line", "key"),
-    [
-        ('bandwidth = "20 Mbit/s"', "bandwidth"),
-        ('window = "22:00-06:00"', "window"),
-        ('transcode = "jpeg-ls"', "transcode"),
-        ("headers = []", "headers"),
-    ],
-)
-def test_what_this_version_does_not_do_is_refused(line: str, key: str) -> None:
-    """A setting that would change nothing is an error, so that nobody believes it."""
-    error = the_error_of(a_destination(line))
+def test_another_kind_of_destination_is_one_error() -> None:
+    """A kind that nobody knows is refused once, without asking for the keys of another kind."""
+    error = the_error_of('[[destination]]\nname = "cloud"\nkind = "ftp"\nurl = "x"\n')
 
-    assert error.where == f"destination[0].{key}"
-    assert "is not in this version yet" in error.problem
-
-
-@pytest.mark.parametrize("kind", ["stow", "sftp", "folder"])
-def test_another_kind_of_destination_is_one_error(kind: str) -> None:
-    """A destination of a later kind is refused once, without asking for the keys of another kind."""
-    error = the_error_of(f'[[destination]]\nname = "cloud"\nkind = "{kind}"\nurl = "x"\n')
-
-    assert (error.where, error.problem) == ("destination[0].kind", f'"{kind}" is not in this version yet')
+    assert (error.where, error.problem) == ("destination[0].kind", 'must be "dicom", "stow", "sftp" or "folder", not "ftp"')
+    assert error.advice == 'Did you mean "sftp"?'
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from appliance.config.consistency import inconsistencies
 from appliance.config.destination_ids import Identified, KnownDestination, identify, known_destinations, last_holders
-from appliance.config.model import Destination, Site
+from appliance.config.model import DicomDestination, Site
 from appliance.config.rendering import plain_values
 from appliance.core.identity import AETitle
 from tests.unit.config.texts import a_destination, site_of
@@ -176,7 +176,7 @@ def test_what_another_version_wrote_is_read_for_its_ids() -> None:
 
     found = known_destinations(values)
 
-    assert found == (KnownDestination("a", "a", ("", "", "", "")), KnownDestination("x", "b", ("stow", "", "b", "1")))
+    assert found == (KnownDestination("a", "a", ("",) * 7), KnownDestination("x", "b", ("stow", "", "b", "1", "", "", "")))
     assert known_destinations({}) == known_destinations({"destination": "none"}) == ()
 
 
@@ -209,8 +209,8 @@ def test_an_id_is_one_destination_for_good(proposals: list[list[tuple[str, int, 
         today = now
 
 
-def _destination(name: str, host: int, known: str | None) -> Destination:
-    peer = Destination(name=name, ae_title=AETitle("PACS"), host=f"10.0.0.{host}")
+def _destination(name: str, host: int, known: str | None) -> DicomDestination:
+    peer = DicomDestination(name=name, ae_title=AETitle("PACS"), host=f"10.0.0.{host}")
     return peer if known is None else peer.model_copy(update={"id": known})
 
 

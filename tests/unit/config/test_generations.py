@@ -11,7 +11,7 @@ from appliance.config.generations import GenerationMissingError, Generations
 from appliance.config.load import LARGEST_FILE_BYTES, ConfigInvalidError, activate, default_site, demo_site, load_active
 from appliance.core.errors import Fault
 from tests.fakes.clock import FakeClock
-from tests.unit.config.texts import EXAMPLE, a_destination, a_route, a_source, site_of
+from tests.unit.config.texts import EXAMPLE, a_destination, a_route, a_source, dicom_destination_of, site_of
 
 ONE = "# the first\n[listen]\nworkers = 1\n"
 TWO = "# the second\n[listen]\nworkers = 1\n[admission]\nper_source = 8\n"
@@ -182,7 +182,7 @@ def test_a_rollback_brings_the_old_ids_back(tmp_path: Path) -> None:
 
     generations.rollback(2, "anna", "back")
 
-    (destination,) = load_active(tmp_path).destinations
+    destination = dicom_destination_of(load_active(tmp_path))
     assert (destination.name, destination.id, destination.host) == ("pacs", "x", "10.1.0.5")
 
 

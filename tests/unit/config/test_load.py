@@ -26,14 +26,14 @@ from appliance.config.load import (
 )
 from appliance.core.errors import Fault
 from appliance.core.identity import AETitle
-from tests.unit.config.texts import EXAMPLE, a_destination, a_route, a_source, site_of
+from tests.unit.config.texts import EXAMPLE, a_destination, a_route, a_source, dicom_destination_of, site_of
 
 
 def test_the_example_is_loaded_from_its_file() -> None:
     """The example of the documentation is a file that loads."""
     site = load_file(EXAMPLE)
 
-    assert site.destinations[0].ae_title == AETitle("PACS1")
+    assert dicom_destination_of(site).ae_title == AETitle("PACS1")
 
 
 def test_the_operators_file_is_in_the_data_directory(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_the_demonstration_of_an_empty_site() -> None:
     site = demo_site(default_site(), archive_port=4242)
 
     (source,) = site.sources
-    (archive,) = site.destinations
+    archive = dicom_destination_of(site)
     (route,) = site.routes
     assert (source.ae_title, str(source.address)) == (None, "127.0.0.0/8")
     assert (archive.name, archive.ae_title, archive.host, archive.port, archive.calling_ae) == (

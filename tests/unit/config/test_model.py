@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from appliance.config.load import default_site, to_json, to_toml
-from appliance.config.model import Admission, Destination, Retention, Site, Source
+from appliance.config.model import Admission, DicomDestination, Retention, Site, Source
 from appliance.core.identity import AETitle
 from tests.unit.config.texts import EXAMPLE, a_destination, a_source, site_of
 
@@ -63,7 +63,7 @@ def test_code_may_say_plain_seconds() -> None:
 def test_code_uses_names_and_files_use_keys() -> None:
     """Code says `sources`, a file `source`; an unknown name is refused in both."""
     site = Site(
-        sources=(Source(name="CT1", ae_title=AETitle("CT1")),), destinations=(Destination(name="a", ae_title=AETitle("A"), host="h"),)
+        sources=(Source(name="CT1", ae_title=AETitle("CT1")),), destinations=(DicomDestination(name="a", ae_title=AETitle("A"), host="h"),)
     )
 
     assert [source.name for source in site.sources] == ["CT1"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from appliance.config.addresses import ListenAddress, network_text
 from appliance.config.quantities import LARGEST_SIZE_BYTES, LONGEST_S, SHORTEST_S, duration_text, parse_duration, parse_size, size_text
-from tests.unit.config.texts import a_destination, a_route, a_source, errors_of, site_of, the_error_of
+from tests.unit.config.texts import a_destination, a_route, a_source, dicom_destination_of, errors_of, site_of, the_error_of
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_a_host_is_an_address_or_a_name(host: str) -> None:
     """What can name a machine is taken as written."""
     site = site_of(a_destination(host=host))
 
-    assert site.destinations[0].host == host
+    assert dicom_destination_of(site).host == host
 
 
 @pytest.mark.parametrize(

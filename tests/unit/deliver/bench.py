@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from appliance.config.model import Delivery, Destination, Site
+from appliance.config.model import Delivery, Destination, DicomDestination, Site
 from appliance.core.identity import AETitle, Uid
 from appliance.deliver.sender import Sender
 from appliance.deliver.task import Task
@@ -44,12 +44,12 @@ SHORT = Delivery(
 """Back-off short enough for a test, in the proportions of the real one."""
 
 
-def a_destination(name: str = "archive", *, calling_ae: str = "box", lanes: int = 1) -> Destination:
+def a_destination(name: str = "archive", *, calling_ae: str = "box", lanes: int = 1) -> DicomDestination:
     """Return a destination that nothing is sent to over a network."""
-    return Destination(name=name, ae_title=AETitle("ARCHIVE"), host="archive.invalid", port=104, calling_ae=calling_ae, lanes=lanes)
+    return DicomDestination(name=name, ae_title=AETitle("ARCHIVE"), host="archive.invalid", port=104, calling_ae=calling_ae, lanes=lanes)
 
 
-def a_site(*destinations: Destination, delivery: Delivery = SHORT) -> Site:
+def a_site(*destinations: DicomDestination, delivery: Delivery = SHORT) -> Site:
     """Return a site with these destinations and short waits."""
     return Site(destinations=destinations or (a_destination(),), delivery=delivery)
 
@@ -231,6 +231,7 @@ class Books:
         priority: Priority = Priority.ROUTINE,
         cause: Cause = Cause.ROUTE,
         name: SpoolName | None = None,
+        length: int = 100,
     ) -> list[str]:
         """Owe new instances to a destination; return their SOP Instance UIDs."""
         uids = []
@@ -251,7 +252,7 @@ class Books:
                     called_title="EDGE",
                     spool_name=str(name or SpoolName(f"{self._count:032x}", 1, digest, 100, "i")),
                     digest=digest,
-                    length=100,
+                    length=length,
                     received_at=1.0,
                     attributes=Attributes(study_instance_uid=study, series_instance_uid=f"{study}.1"),
                 )

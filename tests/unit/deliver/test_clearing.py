@@ -37,6 +37,7 @@ class FakeArchive:
     opened: int = 0
     released: int = 0
     asked: list[str] = field(default_factory=list)
+    known_series: frozenset[str] = frozenset()
 
     def open(self, _peer: QueryPeer) -> FakeArchive:
         """Associate, or refuse to."""
@@ -52,6 +53,10 @@ class FakeArchive:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def has_series(self, _study: str, series: str) -> bool:
+        """Say whether it lists the series as one."""
+        return series in self.known_series
 
     def release(self) -> None:
         """End."""
@@ -191,3 +196,13 @@ def test_nothing_asked_opens_nothing() -> None:
 
     assert ask(archive) == Cleared(frozenset(), frozenset(), frozenset())
     assert archive.opened == 0
+
+
+def test_a_series_without_instances_proves_nothing() -> None:
+    """An archive that lists a series and no instance of it does not list instances: nothing is absent, and the reason says so."""
+    archive = FakeArchive([[], []], known_series=frozenset({"1.2.1"}))
+
+    cleared = ask(archive, group(1), group(2))
+
+    assert (cleared.unknown, cleared.absent) == (frozenset(group(1).sop_instance_uids), frozenset(group(2).sop_instance_uids))
+    assert cleared.reason == "the archive does not list single instances, only series or studies"

@@ -21,7 +21,7 @@ from appliance.spool.store import Spool
 from tests.fakes.script import Action, Answer, ContextChoice, Offer, refuse, welcome, with_contexts
 from tests.fakes.scripted_archive import ScriptedArchive
 from tests.support.eventually import eventually
-from tests.unit.deliver.bench import Books, Engine, a_site
+from tests.unit.deliver.bench import Books, Engine, a_destination, a_site
 from tests.unit.deliver.test_settlement import a_task
 from tests.unit.dimse.building import BIG_ENDIAN, EXPLICIT, IMPLICIT, data_set, element
 from tests.unit.spool.builders import a_header, a_spool
@@ -281,7 +281,7 @@ def test_one_that_cannot_be_converted_does_not_stop_the_others(archive: Scripted
     books = Books(tmp_path)
     good, bad = content(EXPLICIT), content(EXPLICIT)[:-50]
     uids = [uid for data in (bad, good, bad, good) for uid in books.owe(name=store(spool, EXPLICIT, data))]
-    destination = a_site().destinations[0].model_copy(update={"host": "127.0.0.1", "port": archive.port})
+    destination = a_destination().model_copy(update={"host": "127.0.0.1", "port": archive.port})
 
     with Engine(books, a_site(destination), spool=spool):
         eventually(lambda: books.count(DeliveryState.DELIVERED) == 2 and books.count(DeliveryState.HELD) == 2)

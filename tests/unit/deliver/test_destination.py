@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from appliance.deliver.destination import DestinationHealth, HealthRecord, Pacing
@@ -171,6 +173,18 @@ def test_lanes_that_fail_together_count_once(health: DestinationHealth, clock: F
         health.site_failed(A700, clock.now(), epoch)
 
     assert health.backoff_s == 30.0
+
+
+def test_a_throttle_waits_as_long_as_it_is_asked_to(health: DestinationHealth, clock: FakeClock) -> None:
+    """A destination that asks to be left alone for longer than the back-off is; one that asks for less waits out the back-off."""
+    health.site_failed(replace(A700, wait_s=70.0), clock.now(), health.epoch)
+
+    assert health.wait_s(clock.now()) == 70.0
+
+    clock.advance(70.0)
+    health.site_failed(replace(A700, wait_s=1.0), clock.now(), health.epoch)
+
+    assert health.wait_s(clock.now()) == 60.0
 
 
 def test_an_older_delivery_does_not_end_a_throttle(health: DestinationHealth, clock: FakeClock) -> None:

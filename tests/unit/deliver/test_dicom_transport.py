@@ -13,6 +13,7 @@ from appliance.core.identity import AETitle, Uid
 from appliance.deliver.task import Task
 from appliance.deliver.transport import AssociationFailedError, Outcome, Wanted
 from appliance.deliver.transports.dicom import DicomPeer, DicomTransport
+from appliance.dimse.hops import hops_of
 from appliance.spool.names import SpoolName
 from appliance.spool.part10 import ObjectHeader
 from appliance.spool.store import Spool
@@ -69,6 +70,16 @@ def test_an_instance_arrives_bit_for_bit(archive: ScriptedArchive, spool: Spool)
     assert (outcome.verdict.flag, outcome.status) == ("success", 0)
     assert archive.kept == {"1.2.3.4": hashlib.sha256(CONTENT).hexdigest()}
     assert [(offer.calling.strip(), offer.called.strip()) for offer in archive.offers] == [("CT1", "ARCHIVE")]
+
+
+@pytest.mark.parametrize("passed", [0, 3])
+def test_one_more_box_is_counted(archive: ScriptedArchive, spool: Spool, passed: int) -> None:
+    """The message's id says how many boxes the object has passed, this one included."""
+    task = a_stored_task(spool)
+
+    send(archive, spool, replace(task, claim=replace(task.claim, hops=passed)))
+
+    assert [hops_of(offer.message_id) for offer in archive.offers] == [passed + 1]
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
 
+import pydicom
+import pydicom.filereader
 import pytest
 
-from appliance.config.model import Delivery, Destination
+from appliance.config.model import Delivery, DicomDestination
 from appliance.core.identity import AETitle, Uid
 from appliance.deliver.doctor import USUAL_CONTEXTS, Diagnosis, InUse, Phase, Senses, Step, examine
+from appliance.deliver.synthetic import TestImage
 from appliance.deliver.transport import Context
-from tests.fakes.script import Caller, End, Greeting, Welcome, refuse, welcome, with_contexts
+from tests.fakes.script import Answer, Break, Caller, End, Greeting, Mood, Welcome, always, refuse, welcome, with_contexts
 from tests.fakes.scripted_archive import ScriptedArchive
 from tests.support.eventually import eventually
 
@@ -40,7 +44,7 @@ def visit(
     senses: Senses = OWN,
 ) -> Diagnosis:
     """Examine the archive at a port under these titles (the box's own without any)."""
-    destination = Destination.model_validate({"name": "archive", "ae_title": "PACS1", "host": host, "port": port, "proof": proof})
+    destination = DicomDestination.model_validate({"name": "archive", "ae_title": "PACS1", "host": host, "port": port, "proof": proof})
     return examine(destination, InUse(titles or (BOX,), waiting), box=BOX, settings=QUICK, senses=senses)
 
 
@@ -48,9 +52,9 @@ def failed(diagnosis: Diagnosis) -> Step:
     """Return the one phase that failed; those before it went well, those behind it were not reached."""
     broken = next(step for step in diagnosis.steps if not step.ok)
     at = diagnosis.steps.index(broken)
-    assert [step.phase for step in diagnosis.steps] == [phase for phase in Phase if phase is not Phase.TLS]
+    assert [step.phase for step in diagnosis.steps] == [phase for phase in Phase if phase not in (Phase.TLS, Phase.SEND)]
     assert all(step.ok for step in diagnosis.steps[:at])
-    assert [(step.ok, step.detail, step.advice) for step in diagnosis.steps[at + 1 :]] == [(False, "not reached", "")] * (4 - at)
+    assert [(step.ok, step.detail, step.advice) for step in diagnosis.steps[at + 1 :]] == [(False, "not reached", "")] * (5 - at)
     assert not diagnosis.ok
     return broken
 
@@ -73,6 +77,7 @@ def test_a_sound_archive_is_found_sound(archive: ScriptedArchive) -> None:
     assert diagnosis.ends_refusal
     assert [(step.phase, step.ok, step.detail, step.advice) for step in diagnosis.steps] == [
         (Phase.NAME, True, "127.0.0.1 is an address, no name to look up", ""),
+        (Phase.ROUTE, True, "this box calls from 10.0.0.9", ""),
         (Phase.TCP, True, f"127.0.0.1:{archive.port} takes the connection", ""),
         (Phase.ASSOCIATION, True, "the archive PACS1 lets the box in as EDGE", ""),
         (Phase.CONTEXTS, True, "CT Image Storage: taken in Explicit VR Little Endian and Implicit VR Little Endian", ""),
@@ -86,11 +91,11 @@ def test_a_sound_archive_is_found_sound(archive: ScriptedArchive) -> None:
 def test_each_step_says_how_long_it_took(archive: ScriptedArchive) -> None:
     """Milliseconds, whole ones; phases that were not reached took none."""
     archive.greeting = welcome(Welcome(reject=(1, 1, 1)))
-    ticks = iter([0.0, 0.0014, 1.0, 1.25, 2.0, 4.0])
+    ticks = iter([0.0, 0.0014, 0.5, 0.502, 1.0, 1.25, 2.0, 4.0])
 
     diagnosis = visit(archive.port, senses=replace(OWN, monotonic=lambda: next(ticks)))
 
-    assert [step.ms for step in diagnosis.steps] == [1, 250, 2000, 0, 0]
+    assert [step.ms for step in diagnosis.steps] == [1, 2, 250, 2000, 0, 0]
 
 
 def test_a_name_that_nobody_knows() -> None:
@@ -293,3 +298,74 @@ def test_the_real_senses_know_this_machine() -> None:
     assert "127.0.0.1" in Senses().resolve("localhost", 104)
     assert Senses().own_address("127.0.0.1", 104) == "127.0.0.1"
     assert Senses().own_address("nowhere.invalid", 104) == ""
+
+
+def test_no_way_to_the_archive(archive: ScriptedArchive) -> None:
+    """A box without a route says so before it calls."""
+    step = failed(visit(archive.port, senses=replace(OWN, own_address=lambda _host, _port: "")))
+
+    assert (step.phase, step.detail) == (Phase.ROUTE, "this box knows no way to 127.0.0.1")
+    assert "gateway" in step.advice
+
+
+def sent(port: int) -> Step:
+    """Examine an archive with a test image, and return the step about it."""
+    destination = DicomDestination.model_validate({"name": "archive", "ae_title": "PACS1", "host": "127.0.0.1", "port": port})
+    diagnosis = examine(destination, InUse((CT1,), ((CT, EXPLICIT),)), box=BOX, settings=QUICK, senses=OWN, sends=True)
+    return step_of(diagnosis, Phase.SEND)
+
+
+def test_a_test_image_is_sent_as_deliveries_are(archive: ScriptedArchive) -> None:
+    """Where it is asked for, one secondary capture is stored under the title in use; the words say where to look it up."""
+    step = sent(archive.port)
+
+    assert step.ok
+    assert step.detail == (
+        "the archive took the test image from CT1: look it up under patient TEST^DICOM EDGE, ID DICOM-EDGE-TEST, "
+        'study "DICOM Edge connection test"'
+    )
+    assert [(offer.calling.strip(), offer.sop_class_uid) for offer in archive.offers] == [("CT1", "1.2.840.10008.5.1.4.1.1.7")]
+    assert len(archive.kept) == 1
+    eventually(lambda: archive.connections == 0, within=5, message="no association to be left")
+
+
+@pytest.mark.parametrize(
+    ("mood", "detail"),
+    [
+        (always(Answer(0xA700)), "(A700)"),
+        (always(Answer(0xC000)), "(C000)"),
+        (always(Answer(None)), "without a status"),
+        (always(Break(End.CLOSE)), "the test image was not answered"),
+    ],
+)
+def test_a_test_image_that_is_not_taken(archive: ScriptedArchive, mood: Mood, detail: str) -> None:
+    """What the archive answers is shown in the words that deliveries would get."""
+    archive.mood = mood
+
+    step = sent(archive.port)
+
+    assert (step.ok, detail in step.detail) == (False, True)
+    eventually(lambda: archive.connections == 0, within=5, message="no association to be left")
+
+
+def test_an_archive_without_secondary_capture(archive: ScriptedArchive) -> None:
+    """An archive for CT alone cannot be tested this far, and is told so."""
+    archive.greeting = welcome(with_contexts(refuse(3, classes=["1.2.840.10008.5.1.4.1.1.7"])))
+
+    step = sent(archive.port)
+
+    assert step.detail == "the archive takes no secondary capture images from CT1, and the test image is one"
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+def test_the_test_image_is_a_dicom_image(syntax: Uid) -> None:
+    """Another reader finds the IOD's attributes, a picture, and no patient but the reserved one; two images are two instances."""
+    images = [TestImage(syntax, 1_709_208_000.0) for _ in range(2)]
+
+    data = images[0].read(1 << 20)
+    ds = pydicom.filereader.read_dataset(io.BytesIO(data), is_implicit_VR=syntax == IMPLICIT, is_little_endian=True)
+
+    assert (len(data), images[0].read(1)) == (images[0].length, b"")
+    assert (ds.PatientID, ds.PatientName, ds.Modality, ds.ConversionType) == ("DICOM-EDGE-TEST", "TEST^DICOM EDGE", "OT", "SYN")
+    assert (ds.Rows, ds.Columns, len(ds.PixelData)) == (64, 64, 4096)
+    assert images[0].sop_instance_uid != images[1].sop_instance_uid

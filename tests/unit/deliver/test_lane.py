@@ -8,7 +8,7 @@ from appliance.core.identity import AETitle, Uid
 from appliance.deliver.lane import STINT_INSTANCES, STINT_S, Lane
 from appliance.deliver.recorder import RecorderClosedError
 from appliance.deliver.task import Task
-from appliance.deliver.transport import Channel, Outcome, Wanted
+from appliance.deliver.transport import Batch, Channel, Outcome, Wanted
 from tests.fakes.clock import FakeClock
 from tests.unit.deliver.bench import FakeDestination
 from tests.unit.deliver.test_settlement import a_task
@@ -43,9 +43,14 @@ class FakeDesk:
         """Open a channel for the one context."""
         return self.destination.open(Wanted(lane.calling, [task.context]))
 
-    def settle(self, lane: Lane, task: Task, outcome: Outcome) -> Task | None:
+    def company(self, _lane: Lane, _first: Task, _batch: Batch) -> list[Task]:
+        """Have nothing that goes together."""
+        return []
+
+    def settle(self, lane: Lane, task: Task, outcome: Outcome, *, last: bool = True) -> Task | None:
         """Write it down and give the next."""
         assert not lane.alone
+        assert last
         if self.fault is not None:
             raise self.fault
         self.settled.append((task.claim.delivery_id, outcome.verdict.flag))
@@ -141,7 +146,8 @@ def test_a_passing_refusal_is_asked_for_anew() -> None:
     archive.refused_contexts = {numbered(1).context: 1}
     plain_settle = desk.settle
 
-    def settle(lane: Lane, task: Task, outcome: Outcome) -> Task | None:
+    def settle(lane: Lane, task: Task, outcome: Outcome, *, last: bool = True) -> Task | None:
+        assert last
         if task.claim.delivery_id == 2:
             clock.advance(STINT_S)
         return plain_settle(lane, task, outcome)

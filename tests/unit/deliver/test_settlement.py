@@ -10,7 +10,7 @@ from appliance.deliver.settlement import Waits, give_back, settle, step_aside
 from appliance.deliver.task import Task, in_a_row
 from appliance.deliver.transport import Outcome
 from appliance.deliver.verdict import Break, judge_break, judge_context, judge_store
-from appliance.ledger.deliveries import Claim
+from appliance.ledger.claims import Claim
 from appliance.ledger.vocabulary import Cause, DeliveryState, HoldClass, Priority
 from tests.fakes.clock import FakeClock
 

@@ -15,6 +15,7 @@ _S, _E = DeliveryState, Event
 # Written out a second time on purpose: the row is the state, the cells are what each event makes of it; what is absent is illegal.
 EXPECTED: dict[DeliveryState, dict[Event, DeliveryState]] = {
     _S.QUEUED: {
+        _E.AWAITS_STUDY: _S.DEFERRED,
         _E.CLAIMED: _S.SENDING,
         _E.UNUSABLE: _S.HELD,
         _E.HELD_BY_PERSON: _S.HELD,
@@ -29,7 +30,7 @@ EXPECTED: dict[DeliveryState, dict[Event, DeliveryState]] = {
         _E.UNUSABLE: _S.HELD,
         _E.OWNER_DIED: _S.QUEUED,
     },
-    _S.DELIVERED: {_E.PROVED: _S.PROVED, _E.LOST: _S.QUEUED},
+    _S.DELIVERED: {_E.PROVED: _S.PROVED, _E.LOST: _S.QUEUED, _E.DISPUTED: _S.HELD},
     _S.PROVED: {_E.LOST: _S.QUEUED},
     _S.DEFERRED: {
         _E.DUE: _S.QUEUED,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config.model import Delivery, Destination, Tls
+from appliance.config.model import Delivery, DicomDestination, Tls
 from appliance.core.identity import AETitle
 from appliance.deliver import verdict as verdicts
 from appliance.deliver.outgoing_tls import OutgoingTls
@@ -29,9 +29,9 @@ NOT_TRUSTED = {
 }
 
 
-def a_destination(**settings: object) -> Destination:
+def a_destination(**settings: object) -> DicomDestination:
     """Return a destination at pacs.example.org."""
-    return Destination.model_validate({"name": "archive", "ae_title": "PACS1", "host": "pacs.example.org"} | settings)
+    return DicomDestination.model_validate({"name": "archive", "ae_title": "PACS1", "host": "pacs.example.org"} | settings)
 
 
 @pytest.mark.parametrize("kind", sorted(NOBODY_THERE))
@@ -96,7 +96,7 @@ def test_settings_of_tls_are_terms_of_those_who_use_it() -> None:
     plain, secure = a_destination(), a_destination(tls="on")
     before, after = Tls(), Tls(profile="modified")
 
-    def text(destination: Destination, tls: Tls) -> str:
+    def text(destination: DicomDestination, tls: Tls) -> str:
         return Terms(destination, Delivery(), AETitle("EDGE"), tls).text
 
     assert text(plain, before) == text(plain, after)

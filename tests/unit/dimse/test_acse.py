@@ -18,7 +18,7 @@ from appliance.dimse.acse import (
     encode_accept,
     encode_request,
 )
-from appliance.dimse.contexts import VERIFICATION, ProposedContext, choose
+from appliance.dimse.contexts import VERIFICATION, ContextResult, ProposedContext, choose
 from appliance.dimse.pdu import PduInvalidError
 from appliance.spool import part10
 from tests.unit.dimse.building import CT, EXPLICIT, IMPLICIT
@@ -175,6 +175,20 @@ def test_roles_and_windows_are_answered() -> None:
     assert unit.user_information.role_selection[UID(CT)].scp_role == 0
     assert unit.user_information.async_ops_window is not None
     assert unit.user_information.async_ops_window.maximum_number_operations_invoked == 1
+
+
+@pytest.mark.parametrize(("wanted", "answered"), [(b"\0\1", (0, 1)), (b"\1\1", (0, 1)), (b"\1\0", None)])
+def test_who_reports_is_the_provider(wanted: bytes, answered: tuple[int, int] | None) -> None:
+    """For storage commitment the caller provides and the box uses; who asks for the box's role only is not answered."""
+    model = "1.2.840.10008.1.20.1"
+    role = item(0x54, struct.pack(">H", len(model)) + model.encode() + wanted)
+    asked = decode_request(request(user=MAXIMUM_LENGTH + role))
+    unit = A_ASSOCIATE_AC()
+    unit.decode(encode_accept(asked, [ContextResult(1, Uid(model), 0, Uid("1.2.840.10008.1.2"))]))
+
+    assert unit.user_information is not None
+    found = unit.user_information.role_selection.get(UID(model))
+    assert answered == (None if found is None else (found.scu_role, found.scp_role))
 
 
 def answer(*items: bytes, user: bytes = MAXIMUM_LENGTH) -> memoryview:

@@ -8,6 +8,7 @@ import pytest
 
 from appliance.core.identity import Uid
 from appliance.dimse import commands, statuses, stream
+from appliance.dimse.commitment import COMMITMENT_PUSH_MODEL
 from appliance.dimse.contexts import VERIFICATION
 from appliance.dimse.pdu import Fragment, PduInvalidError
 from appliance.dimse.stream import AcceptedContext, Answer, Data, StoreCommand, StoreRefusedError, StreamingProvider
@@ -293,3 +294,53 @@ def test_messages_that_break_the_protocol() -> None:
             feed(bench)
         bench.provider.end()
         assert bench.answers == []
+
+
+REPORTS = AcceptedContext(5, COMMITMENT_PUSH_MODEL, EXPLICIT)
+
+
+def _report(context: AcceptedContext, sink: Sink | None, *, data_set: bool = True) -> tuple[int | None, int | None]:
+    """Send a report in a context of an association where `sink` takes reports; return status and event type of the answer."""
+    answers: list[commands.CommandSet] = []
+    provider = StreamingProvider(
+        {context.context_id: context},
+        Sink,
+        lambda _number, command: answers.append(commands.decode_command(command)),
+        new_report=None if sink is None else lambda _command, _context: sink,
+    )
+    request: dict[int, int | str] = {
+        commands.COMMAND_FIELD: commands.N_EVENT_REPORT_RQ,
+        commands.MESSAGE_ID: 7,
+        commands.DATA_SET_TYPE: commands.WITH_DATA_SET if data_set else commands.NO_DATA_SET,
+        commands.AFFECTED_SOP_CLASS_UID: context.abstract_syntax,
+        commands.EVENT_TYPE_ID: 2,
+    }
+    provider.receive(Fragment(context.context_id, True, True, memoryview(commands.encode_command(request))))
+    if data_set:
+        provider.receive(Fragment(context.context_id, False, True, memoryview(b"content")))
+    (answer,) = answers
+    return answer.number(commands.STATUS), answer.number(commands.EVENT_TYPE_ID)
+
+
+def test_a_report_streams_into_its_sink() -> None:
+    """A commitment report reaches its sink as it came, and its answer repeats the event type."""
+    sink = Sink()
+
+    assert (0, 2) == _report(REPORTS, sink)
+    assert (["write", "commit", "answered"], b"content") == (sink.calls, sink.data)
+
+
+@pytest.mark.parametrize(
+    ("context", "sink", "data_set", "status"),
+    [
+        (REPORTS, None, True, statuses.UNRECOGNISED_OPERATION),
+        (STORAGE, Sink(), True, statuses.UNRECOGNISED_OPERATION),
+        (REPORTS, Sink(), False, statuses.PROCESSING_FAILURE),
+        (REPORTS, Sink(fails={"commit": OSError()}), True, statuses.PROCESSING_FAILURE),
+        (REPORTS, Sink(fails={"write": StoreRefusedError(Answer(0x0213))}), True, 0x0213),
+    ],
+    ids=["nobody takes reports", "in a storage context", "without a data set", "the sink fails", "the sink refuses"],
+)
+def test_a_report_that_is_not_taken_says_so(context: AcceptedContext, sink: Sink | None, status: int, *, data_set: bool) -> None:
+    """Where nobody takes a report, or its sink fails, the answer is a failure and the association lives on."""
+    assert status == _report(context, sink, data_set=data_set)[0]

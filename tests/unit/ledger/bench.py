@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from appliance.core.identity import Uid
+from appliance.ledger.claims import Choice, Claim
 from appliance.ledger.database import Ledger
-from appliance.ledger.deliveries import Claim, Deliveries, DeliveryRow, Moved
+from appliance.ledger.deliveries import Deliveries, DeliveryRow, Moved
 from appliance.ledger.destinations import DestinationStates
 from appliance.ledger.instances import Attributes, InstanceFacts, Instances, InstanceState
 from appliance.ledger.studies import Studies
@@ -92,7 +93,7 @@ class Bench:
     def claim(self, destination: str = "archive", *, owner: str = "run-1", calling: str | None = None) -> Claim | None:
         """Claim the next delivery."""
         with self.ledger.write():
-            return self.deliveries.claim(destination, owner=owner, calling=calling)
+            return self.deliveries.claim(destination, owner=owner, choice=Choice(calling))
 
     def settle(self, delivery_id: int, move: Moved | DeliveryState) -> None:
         """Write down what becomes of a delivery."""

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from appliance.ledger.claims import Choice
 from appliance.ledger.deliveries import AttemptRecord, DeliveryMissingError, Moved
 from appliance.ledger.vocabulary import Cause, DeliveryState, HoldClass, Priority
 from tests.unit.ledger.bench import CT, EXPLICIT, Bench
@@ -106,9 +107,9 @@ def test_excluded_deliveries_are_passed_over(bench: Bench) -> None:
     first, second, third = (bench.receive_and_owe() for _ in range(3))
 
     with bench.ledger.write():
-        plain = bench.deliveries.claim("archive", owner="run-1", exclude={first})
-        preferring = bench.deliveries.claim("archive", owner="run-1", calling="OTHER", exclude={first})
-        none_left = bench.deliveries.claim("archive", owner="run-1", exclude=[first])
+        plain = bench.deliveries.claim("archive", owner="run-1", choice=Choice(exclude=frozenset({first})))
+        preferring = bench.deliveries.claim("archive", owner="run-1", choice=Choice("OTHER", frozenset({first})))
+        none_left = bench.deliveries.claim("archive", owner="run-1", choice=Choice(exclude=frozenset({first})))
 
     assert [claim and claim.delivery_id for claim in (plain, preferring, none_left)] == [second, third, None]
 

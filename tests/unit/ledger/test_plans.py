@@ -9,6 +9,7 @@ import pytest
 
 from appliance.core.identity import Uid
 from appliance.ledger import queue
+from appliance.ledger.claims import Choice
 from appliance.ledger.database import Ledger, Row, Value
 from appliance.ledger.deliveries import Moved
 from appliance.ledger.instances import InstanceState
@@ -28,7 +29,7 @@ FILL_INSTANCES = """
     WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?)
     INSERT INTO instance
     SELECT NULL, printf('f%031x', n), 1 + n % (SELECT count(*) FROM study), '1.8.' || n, 1, 'stored', '1.2.840.10008.5.1.4.1.1.2',
-        '1.2.840.10008.1.2.1', '1.9.1', 'MR1', '10.0.0.8', 'EDGE', '', '', 1000, n, '', '', '', '', '', '', '', '', '', NULL, NULL
+        '1.2.840.10008.1.2.1', '1.9.1', 'MR1', '10.0.0.8', 'EDGE', '', '', 1000, n, '', '', '', '', '', '', '', '', '', NULL, NULL, 0
     FROM n
 """
 # Three quarters delivered, the rest waiting at the archive: queued, deferred (not due) or held, and one being sent. Elsewhere nothing is.
@@ -88,13 +89,18 @@ def _sender(bench: Bench) -> None:
     bench.deliveries.contexts_waiting("archive", "MR1", 128)
     claims = [
         bench.deliveries.claim("archive", owner="run-2"),
-        bench.deliveries.claim("archive", owner="run-2", calling="CT1"),
-        bench.deliveries.claim("archive", owner="run-2", calling="MR1", exclude=[1, 2]),
-        bench.deliveries.claim("archive", owner="run-2", newest=True),
-        bench.deliveries.claim("archive", owner="run-2", calling="MR1", newest=True),
+        bench.deliveries.claim("archive", owner="run-2", choice=Choice("CT1")),
+        bench.deliveries.claim("archive", owner="run-2", choice=Choice("MR1", frozenset({1, 2}))),
+        bench.deliveries.claim("archive", owner="run-2", choice=Choice(newest=True)),
+        bench.deliveries.claim("archive", owner="run-2", choice=Choice("MR1", newest=True)),
+        bench.deliveries.claim("archive", owner="run-2", choice=Choice(small=True)),
+        bench.deliveries.claim("archive", owner="run-2", choice=Choice("MR1", newest=True, small=True)),
+        bench.deliveries.claim("archive", owner="run-2", choice=Choice("CT1", frozenset({1, 2}), small=True)),
     ]
+    assert bench.deliveries.claim("archive", owner="run-2", choice=Choice(urgent=True)) is None
     for claim in claims:
         assert claim is not None
+        bench.deliveries.earlier_of_study(claim)
         bench.deliveries.settle(claim.delivery_id, Moved(DeliveryState.DELIVERED), owner="run-2")
     bench.deliveries.free_dead_claims({"run-1", "run-2"})
 

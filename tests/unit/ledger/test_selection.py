@@ -8,7 +8,7 @@ from appliance.ledger.deliveries import Moved
 from appliance.ledger.orders import DeliveryKey
 from appliance.ledger.selection import Selection, Selections
 from appliance.ledger.vocabulary import Cause, DeliveryState, HoldClass
-from tests.unit.ledger.bench import Bench
+from tests.unit.ledger.bench import CT, MR, Bench
 
 ALL = 1 << 62
 
@@ -47,6 +47,10 @@ def _chosen(bench: Bench, selection: Selection, *, after: int = 0, upto: int = A
         (Selection(hold_class=HoldClass.PERSON), [2]),
         (Selection(destination_id="archive", hold_class=HoldClass.VERDICT), []),
         (Selection(study_instance_uid="1.2.4", destination_id="archive", state=DeliveryState.DEFERRED), [6]),
+        (Selection(sop_class_uid=CT), [1, 2, 3, 4, 5, 6, 7]),
+        (Selection(sop_class_uid=MR), []),
+        (Selection(ids=(1, 5), sop_class_uid=CT), [1, 5]),
+        (Selection(study_instance_uid="1.2.3", destination_id="reading", sop_class_uid=CT), [3, 4]),
         (Selection(ids=(1, 5, 6), study_instance_uid="1.2.4", destination_id="archive"), [5, 6]),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.ledger.deliveries import BACKLOG
+from appliance.ledger.claims import BACKLOG, Choice
 from appliance.ledger.vocabulary import Priority
 from tests.unit.ledger.bench import Bench
 
@@ -10,7 +10,7 @@ from tests.unit.ledger.bench import Bench
 def claimed(bench: Bench, *, calling: str | None = None, newest: bool = True) -> int | None:
     """Claim the next delivery, and return its number."""
     with bench.ledger.write():
-        claim = bench.deliveries.claim("archive", owner="run-1", calling=calling, newest=newest)
+        claim = bench.deliveries.claim("archive", owner="run-1", choice=Choice(calling, newest=newest))
     return None if claim is None else claim.delivery_id
 
 

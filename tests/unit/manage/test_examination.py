@@ -14,7 +14,7 @@ from appliance.deliver.doctor import Diagnosis
 from appliance.ledger.destinations import DestinationState, DestinationStates
 from appliance.manage.examination import Examinations
 from appliance.runtime.control import ControlServer, RequestRefusedError, ask
-from appliance.runtime.requests import DestinationTestReply, DestinationTestRequest
+from appliance.runtime.questions import DestinationTestReply, DestinationTestRequest
 from tests.fakes.script import Welcome, welcome
 from tests.fakes.scripted_archive import ScriptedArchive
 from tests.unit.ledger.bench import Bench
@@ -58,7 +58,7 @@ def test_a_good_archive_is_told_phase_by_phase(bench: Bench, archive: ScriptedAr
     ((name, diagnosis),) = told
     assert (reply.destination, reply.ok, name) == ("the archive", True, "archive")
     assert [(step.phase, step.ok) for step in reply.steps] == [
-        (phase, True) for phase in ("name", "tcp", "association", "contexts", "echo")
+        (phase, True) for phase in ("name", "route", "tcp", "association", "contexts", "echo")
     ]
     assert diagnosis.ends_refusal
     assert diagnosis.answers[CT, EXPLICIT] == 0
@@ -84,10 +84,11 @@ def test_an_archive_that_refuses_says_so_with_advice(bench: Bench, archive: Scri
 
     assert [(step.phase, step.ok) for step in reply.steps if step.detail != "not reached"] == [
         ("name", True),
+        ("route", True),
         ("tcp", True),
         ("association", False),
     ]
-    assert reply.steps[2].advice != ""
+    assert reply.steps[3].advice != ""
     assert (reply.ok, diagnosis.ends_refusal) == (False, False)
 
 

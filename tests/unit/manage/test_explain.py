@@ -190,6 +190,15 @@ def test_what_is_known_of_a_destination(learned: Learned, syntax: Uid, expected:
     assert expected == takes(learned, CT, syntax)
 
 
+def test_a_folder_hears_no_title_and_takes_everything(tmp_path: Path) -> None:
+    """A destination that takes files is called by none, and nobody need ask it."""
+    folder = {"name": "share", "kind": "folder", "path": "/mnt/archive"}
+
+    explained = _explained(tmp_path, _a_site(a_route("all", "share"), destinations=[folder]))
+
+    assert [(one.destination, one.calling_title, one.takes) for one in explained.deliveries] == [("share", "", Takes.YES)]
+
+
 def test_a_route_that_keeps_is_a_route(tmp_path: Path) -> None:
     """A route without destinations applies and makes no delivery; the instance is not unrouted."""
     explained = _explained(tmp_path, _a_site(a_route("research", keep="2 days")))

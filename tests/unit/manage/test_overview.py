@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from appliance.config.shaping import Hours
 from appliance.ledger.database import Ledger, Row, Value
+from appliance.ledger.orders import Order, OrderVerb
+from appliance.ledger.pauses import Pauses
 from appliance.ledger.studies import StudyMissingError
 from appliance.ledger.vocabulary import DeliveryState, Priority
 from appliance.manage.counts import Counts
@@ -179,3 +182,26 @@ def test_many_who_ask_at_once_are_counted_for_once(bench: Bench) -> None:
         thread.join()
 
     assert ["delivery", "instance"] == sorted(ledger.walks)
+
+
+def test_a_pause_and_closed_hours_are_shown(bench: Bench, spool: Spool) -> None:
+    """A destination that a person paused says who and until when, as does what waits for it; one outside its hours says so."""
+    archive, reading = SITE.destinations
+    closed_now = reading.model_copy(update={"window": Hours(22 * 60, 6 * 60)})
+    site = SITE.model_copy(update={"destinations": (archive, closed_now)})
+    overview = Overview(bench.ledger, spool, lambda: site, bench.data / "run", bench.clock)
+    until = bench.clock.now().wall + 3600.0
+    with bench.ledger.write():
+        Pauses(bench.ledger).follow(Order(OrderVerb.HOLD, "anna", "moving house", 1.0, 1, (), archive.id, until))
+
+    paused, closed = overview.destinations(DestinationsRequest()).destinations
+    queued = overview.queue(QueueRequest(destination="the archive", state="queued")).rows
+    bench.clock.advance(3600.0)
+    over, _ = overview.destinations(DestinationsRequest()).destinations
+
+    assert paused.state == "paused"
+    assert paused.reason.startswith("paused by anna until 20")
+    assert paused.reason.endswith(": moving house")
+    assert [row.reason for row in queued] == [paused.reason]
+    assert (closed.state, closed.reason) == ("alive", "outside its window 22:00-06:00: only STAT is sent")
+    assert (over.state, over.reason) == ("alive", "")

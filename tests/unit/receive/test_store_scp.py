@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from appliance.core.errors import ApplianceError
 from appliance.core.identity import AETitle, Uid
+from appliance.dimse.hops import MessageIds
 from appliance.dimse.stream import AcceptedContext, Data, StoreCommand, StoreRefusedError
 from appliance.receive.admission import AssociationOrigin
 from appliance.receive.store_scp import HELD_BYTES, StoreSink
@@ -231,3 +232,17 @@ def test_an_aborted_object_is_gone() -> None:
     sink.abort()
 
     assert bench.objects[0].end == "abandoned"
+
+
+@pytest.mark.parametrize(("is_box", "hops"), [(True, 3), (False, 0)])
+def test_only_one_of_our_boxes_says_how_far_an_object_came(*, is_box: bool, hops: int) -> None:
+    """The count in a message id is believed of who says to be one of us; another peer's ids mean nothing."""
+    bench = Bench()
+    sink = StoreSink(bench, replace(ORIGIN, is_box=is_box), bench, FixedClock(), bench.hint)
+    ids = MessageIds()
+
+    sink.begin(StoreCommand(ids.next(3), CT, INSTANCE, 0), AcceptedContext(1, Uid(CT), Uid(EXPLICIT)))
+    sink.write(data_set())
+    sink.commit()
+
+    assert [one.header.hops for one in bench.objects] == [hops]

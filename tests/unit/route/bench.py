@@ -100,6 +100,7 @@ class Bench:
         transfer_syntax: str = ds.EXPLICIT,
         sop_class: str = ds.CT_IMAGE,
         kind: ObjectKind = "instance",
+        hops: int = 0,
     ) -> SpoolName:
         """Seal an object into `incoming/`."""
         self.received += 1
@@ -113,6 +114,7 @@ class Bench:
             reception_id="",
             received_at=_NOON + self.received,
             kind=kind,
+            hops=hops,
         )
         with self.receiver.admit(header) as admission:
             admission.write(content)

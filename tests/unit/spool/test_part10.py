@@ -16,6 +16,7 @@ from appliance.spool.part10 import (
     PRIVATE_CREATOR_UID,
     ObjectHeader,
     ObjectHeaderError,
+    encode_copy_header,
     encode_header,
     read_header,
 )
@@ -44,6 +45,7 @@ def _with_group(group: bytes) -> bytes:
         a_header(calling_title="", called_title=""),
         a_header(calling_title="A" * 16, called_title="odd"),
         replace(a_header(), peer_address="fe80::1%eth0", received_at=1_767_225_600.123456),
+        replace(a_header(), hops=7),
         replace(a_header(), kind="message", command=bytes(range(256)), sop_instance_uid=Uid("")),
     ],
 )
@@ -141,6 +143,8 @@ def test_a_length_is_never_believed() -> None:
         (b"1767225600.25", b"-1"),
         (b'"CT1"', b"[" * 2000),
         (b'{"v":1,', b'{"v":1,"kind":[],'),
+        (b'{"v":1,', b'{"v":1,"hops":"many",'),
+        (b'{"v":1,', b'{"v":1,"hops":-1,'),
     ],
 )
 def test_private_information_that_makes_no_sense_is_damage(change: tuple[bytes, bytes]) -> None:
@@ -152,6 +156,32 @@ def test_private_information_that_makes_no_sense_is_damage(change: tuple[bytes, 
 
     with pytest.raises(ObjectHeaderError, match="damaged"):
         read_header(io.BytesIO(_with_group(group)).read)
+
+
+def test_a_copy_says_nothing_of_how_it_came_here() -> None:
+    """The header of a copy is one that any reader takes, and holds neither address nor time nor reception id."""
+    header = a_header(reception_id=OBJECT_ID)
+
+    encoded = encode_copy_header(header.sop_class_uid, header.sop_instance_uid, header.transfer_syntax_uid, header.calling_title)
+
+    meta = pydicom.dcmread(io.BytesIO(encoded)).file_meta
+    assert [str(uid) for uid in (meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID, meta.TransferSyntaxUID)] == [
+        header.sop_class_uid,
+        header.sop_instance_uid,
+        header.transfer_syntax_uid,
+    ]
+    assert str(meta.SourceApplicationEntityTitle) == "CT1"
+    assert "PrivateInformation" not in meta
+    assert header.peer_address.encode() not in encoded
+
+
+@pytest.mark.parametrize("fields", [("", "1.2", "1.3", "CT1"), ("1.1", "x", "1.3", "CT1"), ("1.1", "1.2", "1.3", "A" * 17)])
+def test_a_copy_without_usable_identity_is_refused(fields: tuple[str, str, str, str]) -> None:
+    """UIDs and titles that no header can hold are refused, also for a copy."""
+    sop_class, instance, syntax, title = fields
+
+    with pytest.raises(ObjectHeaderError):
+        encode_copy_header(Uid(sop_class), Uid(instance), Uid(syntax), title)
 
 
 def test_an_element_we_do_not_know_is_skipped() -> None:

@@ -1,0 +1,168 @@
+"""The SFTP transport against servers that OpenSSH is not: passwords, no SFTP, an old server, a full disk, and no SSH at all."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.config.layout import DEFAULT_LAYOUT
+from appliance.core.identity import AETitle
+from appliance.deliver.site_state import SiteState
+from appliance.deliver.transport import AssociationFailedError, Wanted
+from appliance.deliver.transports.sftp import SftpPeer, SftpTransport
+from appliance.deliver.verdict import Verdict, Whose
+from appliance.spool.store import Spool
+from tests.fakes.ssh_server import PASSWORD, USER, SshServer
+from tests.integration.transports.contract import an_object, send
+from tests.unit.spool.builders import a_spool
+
+WANTED = Wanted(AETitle("CT1"), ())
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    """An empty spool with keys."""
+    return a_spool(tmp_path / "data")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What a server serves."""
+    path = tmp_path / "kept"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> SftpPeer:
+    """The right account and password at a server of which port and host key are not known yet."""
+    secret = tmp_path / "password"
+    secret.touch(mode=0o600)
+    secret.write_text(PASSWORD + "\n", encoding="utf-8")
+    return SftpPeer("127.0.0.1", 0, USER, str(secret), None, "", ".", 5.0, 10.0, 5.0, 5.0)
+
+
+def way(server: SshServer, peer: SftpPeer, spool: Spool) -> SftpTransport:
+    """Return the way to a server whose key is pinned."""
+    return SftpTransport(replace(peer, port=server.port, host_key=server.fingerprint), DEFAULT_LAYOUT, spool.open)
+
+
+def refusal(transport: SftpTransport) -> Verdict:
+    """Return why no channel comes about."""
+    with pytest.raises(AssociationFailedError) as caught:
+        transport.open(WANTED)
+    return caught.value.verdict
+
+
+def test_a_password_lets_the_box_in(folder: Path, peer: SftpPeer, spool: Spool) -> None:
+    """The password is what the file says without its line break, and the file arrives."""
+    with SshServer(folder) as server:
+        outcome = send(way(server, peer, spool), an_object(spool).task)
+
+    assert outcome.verdict.whose is Whose.DELIVERED
+    assert server.asked == [PASSWORD]
+    assert [path.name for path in folder.rglob("*.dcm")] == ["1.2.3.4.1.dcm"]
+
+
+def test_a_wrong_password_is_a_setting(folder: Path, peer: SftpPeer, spool: Spool) -> None:
+    """The destination refuses, no word of the password is in the reason, and a knock finds it there."""
+    Path(peer.password_file or "").write_text("hunter2", encoding="utf-8")
+    with SshServer(folder) as server:
+        transport = way(server, peer, spool)
+        verdict = refusal(transport)
+        transport.echo()
+
+    assert (verdict.flag, verdict.site_state) == ("ssh_not_admitted", SiteState.REFUSING)
+    assert "hunter2" not in verdict.text
+
+
+def test_another_host_key_hears_no_password(folder: Path, peer: SftpPeer, spool: Spool) -> None:
+    """What answers at the address with another key is told neither account nor password."""
+    with SshServer(folder) as server:
+        stranger = replace(peer, port=server.port, host_key="SHA256:" + "A" * 43)
+        verdict = refusal(SftpTransport(stranger, DEFAULT_LAYOUT, spool.open))
+
+    assert (verdict.flag, verdict.site_state) == ("ssh_wrong_host_key", SiteState.REFUSING)
+    assert server.fingerprint in verdict.text
+    assert server.asked == []
+
+
+def test_a_server_without_sftp(folder: Path, peer: SftpPeer, spool: Spool) -> None:
+    """Whoever is let in and finds no SFTP knows what to ask for."""
+    with SshServer(folder, has_sftp=False) as server:
+        verdict = refusal(way(server, peer, spool))
+
+    assert (verdict.flag, verdict.site_state) == ("ssh_no_sftp", SiteState.REFUSING)
+
+
+def test_an_old_server_gets_it_again(folder: Path, peer: SftpPeer, spool: Spool) -> None:
+    """Without posix-rename a repeat still ends with the one file, under its name."""
+    one = an_object(spool)
+    with SshServer(folder, has_posix_rename=False) as server:
+        outcomes = [send(way(server, peer, spool), one.task).verdict.whose for _ in range(2)]
+
+    assert outcomes == [Whose.DELIVERED] * 2
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["1.2.3.4.1.dcm"]
+
+
+@pytest.mark.parametrize("fails", [range(300_000, 10**9), range(300_000, 340_000), range(1)], ids=["for good", "once", "at the start"])
+def test_a_disk_that_fails_keeps_nothing(folder: Path, peer: SftpPeer, spool: Spool, fails: range) -> None:
+    """A server that fails to write, for good or for one piece in the middle, has no part of the file, and the instance waits."""
+    with SshServer(folder, fails=fails) as server:
+        outcome = send(way(server, peer, spool), an_object(spool).task)
+
+    assert (outcome.verdict.whose, outcome.verdict.flag, outcome.verdict.hold) == (Whose.INSTANCE, "file_refused", None)
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+def test_a_server_that_loses_the_end_has_not_got_it(folder: Path, peer: SftpPeer, spool: Spool) -> None:
+    """A server that takes every byte and keeps fewer is asked how many, and believed about that only."""
+    with SshServer(folder, forgets=range(500_000, 10**9)) as server:
+        outcome = send(way(server, peer, spool), an_object(spool).task)
+
+    assert (outcome.verdict.whose, outcome.verdict.flag) == (Whose.INSTANCE, "file_short")
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+def test_a_file_that_cannot_be_closed_is_not_delivered(folder: Path, peer: SftpPeer, spool: Spool) -> None:
+    """A server that keeps its error for the one who closes, as over a quota or into an object store, has not got the file."""
+    with SshServer(folder, closes=False) as server:
+        outcome = send(way(server, peer, spool), an_object(spool).task)
+
+    assert outcome.verdict.whose is not Whose.DELIVERED
+    assert list(folder.rglob("*.dcm")) == []
+
+
+def test_a_server_whose_shell_greets_has_no_sftp(folder: Path, peer: SftpPeer, spool: Spool) -> None:
+    """A greeting where SFTP should begin is a setting of the server's, and no error of ours."""
+    with SshServer(folder, chats=True) as server:
+        verdict = refusal(way(server, peer, spool))
+
+    assert verdict.flag in {"ssh_no_sftp", "ssh_hung_up"}
+
+
+def test_who_does_not_speak_ssh_is_not_there(peer: SftpPeer, spool: Spool) -> None:
+    """A port where something listens and never speaks is dead, for a channel and for a knock."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        transport = SftpTransport(replace(peer, port=listener.getsockname()[1], login_s=1.0), DEFAULT_LAYOUT, spool.open)
+
+        verdict = refusal(transport)
+        with pytest.raises(AssociationFailedError):
+            transport.echo()
+
+    assert (verdict.flag, verdict.site_state) == ("ssh_not_spoken", SiteState.DEAD)
+
+
+def test_a_key_with_a_passphrase_is_refused(folder: Path, peer: SftpPeer, spool: Spool, tmp_path: Path) -> None:
+    """A key that nobody could unlock is the box's own trouble, said with what to do."""
+    key = tmp_path / "key"
+    key.touch(mode=0o600)
+    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nbm90IGEga2V5\n-----END OPENSSH PRIVATE KEY-----\n", encoding="utf-8")
+    with SshServer(folder) as server:
+        verdict = refusal(way(server, replace(peer, password_file=None, key_file=str(key)), spool))
+
+    assert (verdict.flag, verdict.site_state) == ("secret_unusable", SiteState.REFUSING)
+    assert "passphrase" in verdict.text
