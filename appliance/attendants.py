@@ -51,8 +51,10 @@ def lookup(data: Path, service: Service) -> None:
 
 def opener(data: Path, service: Service) -> None:
     """Export sealed objects as files, and derive what destinations are to get, until nobody has asked for a while."""
+    from appliance.config.active import ActiveSite
     from appliance.opener.derivation import Derivations
     from appliance.opener.jobs import ExportFile, Wanted, export
+    from appliance.opener.room import DerivedRoom
     from appliance.opener.workbench import Workbench
     from appliance.spool.names import SpoolName
 
@@ -67,7 +69,8 @@ def opener(data: Path, service: Service) -> None:
         done = export(spool, files, Path(request.folder), overwrite=request.overwrite)
         return ExportReply(tuple(ExportRow(one.file, one.outcome.value, one.problem) for one in done))
 
-    derivations = Derivations(spool, Workbench())
+    site = ActiveSite(data).newest
+    derivations = Derivations(spool, Workbench(), has_room=DerivedRoom(spool.space, lambda: site().retention).has)
     handlers: dict[type, Handler] = {ExportRequest: answer, DeriveRequest: derivations.answer}
     _serve(service, ControlServer(service.run_dir, service.name, handlers), _KEYS_IDLE_S)
     derivations.close()

@@ -176,7 +176,7 @@ def _sender(data: Path, service: Service) -> None:
     # Whatever was on its way out is made again when it is needed.
     spool.empty_derived()
     orders.recover()
-    examinations = Examinations(ledger, site, sender.examined, tls, service.run_dir)
+    examinations = Examinations(ledger, site, sender.examined, tls, service.run_dir, sender.expected_reports)
     handlers = {**examinations.handlers(), **OrderDesk(orders, ledger, site).handlers()}
     control = ControlServer(service.run_dir, service.name, handlers)
     service.ready()

@@ -17,7 +17,6 @@ import click
 from appliance import __version__
 from appliance.cli.state import State
 from appliance.core.errors import ApplianceError
-from appliance.runtime import logging
 
 DATA_VARIABLE = "DICOM_EDGE_DATA"
 
@@ -38,6 +37,8 @@ VERBS = {
     "studies": "ask",
     "tls": "tls",
 }
+# These only ask the running box, in whose log it stands: what writes a log takes longer to load than the answer takes to come.
+ASKING = frozenset({"destinations", "queue", "sources", "status", "studies"})
 
 
 class _Verbs(click.Group):
@@ -54,6 +55,16 @@ class _Verbs(click.Group):
         command: click.Command = getattr(importlib.import_module(f"appliance.cli.{VERBS[cmd_name]}"), cmd_name)
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the verb that is about to run, and see that what it logs here stands on standard error."""
+        resolved = super().resolve_command(ctx, args)
+        if resolved[0] not in ASKING:
+            from appliance.runtime import logging
+
+            # `run` and `serve` set their own level.
+            logging.configure("cli", level="warning")
+        return resolved
+
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--data", type=click.Path(path_type=Path), help=f"The data directory (default: ${DATA_VARIABLE}, then ./var).")
@@ -67,8 +78,6 @@ def dicom_edge(context: click.Context, data: Path | None, *, as_json: bool) -> N
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    # What the libraries log belongs on standard error; `run` and `serve` set their own level.
-    logging.configure("cli", level="warning")
     try:
         code = dicom_edge.main(prog_name="dicom-edge", standalone_mode=False)
     except ApplianceError as error:

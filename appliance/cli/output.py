@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import click
-from rich.console import Console
-from rich.progress import Progress, TaskID
-from rich.table import Table
-from rich.text import Text
 
 from appliance.core.errors import ApplianceError
 
-# Wide enough that a Study Instance UID of 64 characters and its columns are not cut where output goes to a pipe.
-_PIPE_WIDTH = 200
+# Between columns.
+_GAP = "  "
+# A terminal may be too small for all columns; a column never gets narrower than this, and lines are then longer than the terminal.
+_LEAST_WIDTH = 6
 
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEP = 1024
@@ -35,19 +35,39 @@ def print_json_rows(rows: Iterable[object]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """Print rows under their columns, or `empty` where there are none. Cell text is shown as it is, never as markup."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    if not table.row_count:
+    """Print rows under their columns, or `empty` where there are none. On a terminal, cells that do not fit are folded."""
+    table = [[_shown(cell) for cell in row] for row in rows]
+    if not table:
         click.echo(empty)
         return
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PIPE_WIDTH)
-    console.print(table)
+    widths = [max(map(len, cells)) for cells in zip(columns, *table, strict=True)]
+    if sys.stdout.isatty():
+        _narrow(widths, shutil.get_terminal_size().columns - len(_GAP) * (len(widths) - 1))
+    _print_row(columns, widths, bold=True)
+    for row in table:
+        _print_row(row, widths)
+
+
+def _shown(cell: object) -> str:
+    """Return a cell's text on one line; what would command a terminal is shown as a question mark."""
+    text = "" if cell is None else str(cell)
+    return "".join(character if character.isprintable() else "?" for character in " ".join(text.splitlines()))
+
+
+def _narrow(widths: list[int], room: int) -> None:
+    """Take from the widest column until all fit into `room`."""
+    while sum(widths) > room and max(widths) > _LEAST_WIDTH:
+        widths[widths.index(max(widths))] -= 1
+
+
+def _print_row(cells: Sequence[str], widths: Sequence[int], *, bold: bool = False) -> None:
+    folded = [
+        [cell[at : at + width] for at in range(0, max(len(cell), 1), max(width, 1))] for cell, width in zip(cells, widths, strict=True)
+    ]
+    for number in range(max(map(len, folded))):
+        parts = (lines[number] if number < len(lines) else "" for lines in folded)
+        line = _GAP.join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
+        click.echo(click.style(line, bold=True) if bold else line)
 
 
 def complain(error: ApplianceError) -> None:
@@ -79,26 +99,16 @@ def age(seconds: float | None) -> str:
     return f"{seconds / _DAY_S:.1f} days"
 
 
-class Bar:
-    """How far long work is, shown on a terminal and quiet in a pipe."""
-
-    def __init__(self, shown: Progress | None, what: str) -> None:
-        """Show `what` in `shown`, or nothing."""
-        self._shown = shown
-        self._task = shown.add_task(what, total=None) if shown is not None else TaskID(0)
-
-    def at(self, done: int, total: int) -> None:
-        """Say how far it is."""
-        if self._shown is not None:
-            self._shown.update(self._task, completed=done, total=max(done, total))
-
-
 @contextlib.contextmanager
-def progress(what: str) -> Iterator[Bar]:
-    """Show a bar on standard error while the block runs, if that is a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield Bar(None, what)
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on standard error while the block runs, if that is a terminal; say how far it is by calling what is given: done, total."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
         return
-    with Progress(console=console, transient=True) as shown:
-        yield Bar(shown, what)
+    # Only long work has a bar, and rich takes a short command's time to load.
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=max(done, total))

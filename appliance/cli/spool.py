@@ -37,7 +37,7 @@ def spool_verify(state: State, subset: str, *, quarantine: bool) -> None:
         for page in _pages(control, subset, quarantine=quarantine):
             checked += page.checked
             bad += page.rows
-            bar.at(checked, page.objects)
+            bar(checked, page.objects)
     if state.as_json:
         print_json({"checked": checked, "ok": not bad, "problems": [asdict(row) for row in bad]})
     else:
@@ -80,7 +80,7 @@ def spool_export(state: State, uid: str, folder: Path, *, overwrite: bool) -> No
     with progress("exporting") as bar:
         for start in range(0, len(items), _BATCH):
             rows += control.export(tuple(items[start : start + _BATCH]), folder, overwrite=overwrite).rows
-            bar.at(len(rows), len(items))
+            bar(len(rows), len(items))
     if state.as_json:
         print_json_rows(rows)
     else:

@@ -2,7 +2,7 @@
 
 Promises: nothing leaves with a header that was not changed as asked. Pixels that cannot be transcoded, or not in time, go as they were
 received, and the outcome's comment and the log say why. The delivery stays what it was: its instance, digest and UIDs are the
-original's; what was derived is removed once it was delivered.
+original's; what was derived is removed once it was delivered or is held.
 Failures: verdicts, like every transport's.
 Limits: an association is idle while the first object for it is derived.
 """
@@ -32,7 +32,7 @@ from appliance.deliver.task import Task
 from appliance.deliver.transport import Batch, BatchChannel, Channel, Context, Outcome, Transport, Wanted
 from appliance.deliver.verdict import Verdict, Whose
 from appliance.dimse.lossless import is_wanted_form, lossless_target
-from appliance.runtime.control import ask
+from appliance.runtime.asking import ask
 from appliance.runtime.deriving import DeriveReply, DeriveRequest
 from appliance.runtime.logging import get_logger
 from appliance.spool.names import SpoolName
@@ -160,7 +160,8 @@ class Derivation:
         """Return the outcome of what was sent for `task`, having removed what was derived for it and is of no more use."""
         name = SpoolName.parse(task.claim.spool_name)
         is_spoilt = outcome.verdict.flag in SPOOL_FAULTS
-        if name is None or not (is_spoilt or outcome.verdict.whose is Whose.DELIVERED):
+        is_over = outcome.verdict.whose is Whose.DELIVERED or outcome.verdict.holds_after(len(task.outcomes) + 1)
+        if name is None or not (is_spoilt or is_over):
             return outcome
         was_derived = self.spool.remove_derived(self.recipe.places, name)
         # What was derived is made again; nothing is wrong with the original, which must not be set apart for it.

@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from appliance.deliver import remedies
+from appliance.deliver.remedies import Call, Remark
 from appliance.deliver.transport import Context
+from appliance.dimse.failures import AssociationAbortedError, AssociationRejectedError, PeerUnreachableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +81,14 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def refusal(error: PeerUnreachableError | AssociationRejectedError | AssociationAbortedError, call: Call) -> Remark:
+    """Return what to say about an association that was not to be had."""
+    match error:
+        case PeerUnreachableError():
+            return remedies.for_unreachable(error, call)
+        case AssociationRejectedError():
+            return remedies.for_rejection(error.result, error.source, error.reason, call)
+        case AssociationAbortedError():
+            return remedies.for_abort(error.source, error.reason, call)

@@ -184,16 +184,21 @@ class Dispatch:
             self._health.probe_started(self._now())
             thread = self._around.thread(target=lane.run, name=f"lane {lane.name}", daemon=True)
             self._crew.joined(lane, thread, given.task)
-        thread.start()
+        try:
+            thread.start()
+        except Exception:
+            # The machine has no thread left. The next look, not this moment, is soon enough to try again.
+            with self._changed:
+                self._crew.left(lane)
+                self._health.lane_ended(lane)
+            self._outbox.settle(given.task.claim, give_back(None), None)
+            raise
         return True
 
     def _may_open_lane(self) -> bool:
         now, crew = self._now(), self._crew
-        return (
-            not self._around.stopping.is_set()
-            and crew.wants_another(now, self._health.allowed_lanes)
-            and self._health.lane_may_open(now, len(crew), beside_busy=crew.is_busy)
-        )
+        is_wanted = not self._around.stopping.is_set() and crew.wants_another(now, self._health.allowed_lanes)
+        return is_wanted and self._health.lane_may_open(now, len(crew), beside_busy=crew.is_busy)
 
     def calling(self, task: Task) -> AETitle:
         """Return the title under which a task is sent."""
@@ -245,7 +250,7 @@ class Dispatch:
             if self._health.state is SiteState.THROTTLED and self._health.epoch != epoch:
                 self._crew.count.congested(self._now())
             self._crew.finished(lane)
-            look = self._look_by(lane) if last and self._goes_on(lane) else None
+            look = self._crew.look(lane, self._now(), self._health.allowed_lanes) if last and self._goes_on(lane) else None
             wish = None if look is None else self._wish(lane, look)
         is_damaged = outcome.verdict.flag == DAMAGED
         if is_damaged:
@@ -303,7 +308,7 @@ class Dispatch:
                 self._crew.rested()
                 if not self._goes_on(lane) or not self._is_worth_it(lane):
                     return None
-                look = self._look_by(lane)
+                look = self._crew.look(lane, self._now(), self._health.allowed_lanes)
                 wish = self._wish(lane, look)
             task = self._taken(lane, look, self._outbox.claim(wish))
             if task is not None:
@@ -313,9 +318,6 @@ class Dispatch:
 
     def _is_worth_it(self, lane: Lane) -> bool:
         return self._crew.is_worth_it(lane, self._now(), self._health.allowed_lanes)
-
-    def _look_by(self, lane: Lane) -> Look:
-        return self._crew.look(lane, self._now(), self._health.allowed_lanes)
 
     def _goes_on(self, lane: Lane) -> bool:
         wanted = not lane.alone and not self._around.stopping.is_set() and self._health.lane_may_go_on

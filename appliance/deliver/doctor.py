@@ -1,8 +1,8 @@
 """The connection doctor: goes the way an image would go, phase by phase, and says in words where it ends and what to try next.
 
 Promises: an examination stops at the first phase that fails, and sends nothing but association requests and a C-ECHO, and a test image of
-no patient where that is asked for; it leaves no association open. The titles and contexts are those in use, so that what it finds well is
-well for what waits.
+no patient and the question whether it is there where that is asked for; it leaves no association open. The titles and contexts are those in
+use, so that what it finds well is well for what waits.
 Failures: none; a fault of the peer is what it is looking for.
 Limits: takes up to a connect and an associate deadline a title; names are resolved by the system, with its own time-outs. That an archive
 takes an association and a context does not prove that it will store.
@@ -19,7 +19,7 @@ from types import MappingProxyType
 from appliance.config.model import Delivery, DicomDestination
 from appliance.core.identity import AETitle, Uid
 from appliance.deliver import remedies, synthetic
-from appliance.deliver.diagnosis import Diagnosis, Senses, Step, is_address, own_address, resolve
+from appliance.deliver.diagnosis import Diagnosis, Senses, Step, is_address, own_address, refusal, resolve
 from appliance.deliver.remedies import Call, Remark
 from appliance.deliver.transport import Context
 from appliance.deliver.verdict import judge_store
@@ -40,7 +40,7 @@ from appliance.dimse.reach import tls_hello
 from appliance.dimse.tls import TlsRequest
 from appliance.dimse.tls_look import look
 
-__all__ = ["USUAL_CONTEXTS", "Diagnosis", "InUse", "Phase", "Senses", "Step", "examine", "own_address", "resolve"]
+__all__ = ["USUAL_CONTEXTS", "Diagnosis", "InUse", "Phase", "Proves", "Senses", "Step", "examine", "own_address", "resolve"]
 
 # What is asked for where nothing is in use yet: CT, MR, CR, US and secondary capture (PS3.6 annex A), uncompressed.
 _USUAL_CLASSES = (
@@ -74,6 +74,12 @@ class Phase(StrEnum):
     ECHO = "echo"
     SEND = "send"
     """Only where somebody asked for it."""
+    PROOF = "proof"
+    """Only with a test image, where the destination proves what it has."""
+
+
+Proves = Callable[[synthetic.TestImage], tuple[bool, Remark]]
+"""Finds out whether the archive says that it has the image it took (`proof_doctor`); returns whether, and what to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +110,14 @@ def examine(
     senses: Senses | None = None,
     tls: TlsRequest | None = None,
     sends: bool = False,
+    proves: Proves | None = None,
 ) -> Diagnosis:
     """Examine the way to a destination, over TLS as `tls` says; with `sends` send it a test image too.
 
-    Takes as long as the peer does: call it from a thread that may wait.
+    `proves` then finds out whether it is there; None asks nothing. Takes as long as the peer does: call it from a thread that may wait.
     """
     senses = senses or Senses()
-    visit = _Visit(destination, in_use, box, settings, senses, tls, sends=sends)
+    visit = _Visit(destination, in_use, box, settings, senses, tls, sends=sends, proves=proves)
     steps: list[Step] = []
     try:
         for phase, look in visit.phases():
@@ -144,6 +151,7 @@ class _Visit:
         tls: TlsRequest | None,
         *,
         sends: bool,
+        proves: Proves | None,
     ) -> None:
         self._destination = destination
         self._in_use = in_use
@@ -152,6 +160,8 @@ class _Visit:
         self._senses = senses
         self._tls_request = tls
         self._sends = sends
+        self._proves = proves
+        self._image: synthetic.TestImage | None = None
         self._titles = in_use.titles[:_MOST_TITLES] or (box,)
         self._own_address = ""
         self._association: OutgoingAssociation | None = None
@@ -168,6 +178,7 @@ class _Visit:
             (Phase.CONTEXTS, self._contexts),
             (Phase.ECHO, self._echo),
             *(((Phase.SEND, self._send),) if self._sends else ()),
+            *(((Phase.PROOF, self._proof),) if self._sends and self._proves is not None else ()),
         )
 
     def end(self) -> None:
@@ -220,10 +231,10 @@ class _Visit:
                 association = self._associate(title, (*self._in_use.contexts, _ECHO))
             except AssociationRejectedError as error:
                 if (error.result, error.source, error.reason) != remedies.UNKNOWN_CALLING:
-                    return False, _refusal(error, self._call(title))
+                    return False, refusal(error, self._call(title))
                 unknown.append(title)
             except (PeerUnreachableError, AssociationAbortedError) as error:
-                return False, _refusal(error, self._call(title))
+                return False, refusal(error, self._call(title))
             else:
                 self._note(association)
                 known.append(title)
@@ -274,12 +285,12 @@ class _Visit:
         try:
             association = self._associate(self._titles[0], synthetic.CONTEXTS)
         except (PeerUnreachableError, AssociationRejectedError, AssociationAbortedError) as error:
-            return False, _refusal(error, self._call(self._titles[0]))
+            return False, refusal(error, self._call(self._titles[0]))
         self._association = association
         context = next((one for one in synthetic.CONTEXTS if one in association.accepted), None)
         if context is None:
             return False, remedies.for_untaken_image(self._titles[0])
-        image = synthetic.TestImage(context[1], self._senses.wall())
+        self._image = image = synthetic.TestImage(context[1], self._senses.wall())
         try:
             response = association.store(
                 sop_class_uid=context[0],
@@ -293,13 +304,19 @@ class _Visit:
         verdict = judge_store(response.status if response.matches else None)
         return remedies.for_image(verdict, response.status, self._titles[0])
 
+    def _proof(self) -> tuple[bool, Remark]:
+        """See whether the archive has the image, once the association that brought it has ended."""
+        self.end()
+        assert self._proves is not None and self._image is not None  # noqa: S101, PT018 (else this is no phase, or is not reached)
+        return self._proves(self._image)
+
     def _associate_as_box(self) -> Remark | None:
         """Open the association for the C-ECHO under the box's own title; return what keeps the box out, or None."""
         self.end()
         try:
             self._association = self._associate(self._box, (_ECHO,))
         except (PeerUnreachableError, AssociationRejectedError, AssociationAbortedError) as error:
-            return _refusal(error, self._call(self._box))
+            return refusal(error, self._call(self._box))
         return None
 
     def _associate(self, calling: AETitle, contexts: tuple[Context, ...]) -> OutgoingAssociation:
@@ -321,13 +338,3 @@ class _Visit:
 
     def _call(self, calling: AETitle) -> Call:
         return Call(str(self._destination.host), self._destination.port, calling, self._destination.ae_title, self._own_address)
-
-
-def _refusal(error: PeerUnreachableError | AssociationRejectedError | AssociationAbortedError, call: Call) -> Remark:
-    match error:
-        case PeerUnreachableError():
-            return remedies.for_unreachable(error, call)
-        case AssociationRejectedError():
-            return remedies.for_rejection(error.result, error.source, error.reason, call)
-        case AssociationAbortedError():
-            return remedies.for_abort(error.source, error.reason, call)

@@ -108,8 +108,20 @@ class Lane:
             log.error("lane.failed", lane=self.name, error=type(error).__name__, where=where(error))  # noqa: TRY400 (as in journal.where)
             self._abort()
             for held in self._held:
-                self._desk.put_aside(held)
+                self._let_go(held)
             return None
+
+    def _let_go(self, task: Task) -> None:
+        """Let a task wait after a fault of ours, or where not even that can be written give it back: it must not keep the others here."""
+        for way in (self._desk.put_aside, self._desk.give_back):
+            try:
+                way(task)
+            except RecorderClosedError:
+                raise
+            except Exception as error:  # noqa: BLE001  # boundary: one claim that cannot be moved does not keep the lane's other ones
+                log.error("delivery.stuck", delivery_id=task.claim.delivery_id, error=type(error).__name__, where=where(error))  # noqa: TRY400 (as in journal.where)
+            else:
+                return
 
     def _serve(self, task: Task) -> Task | None:
         """Send one task, and what goes with it, and return the next one."""

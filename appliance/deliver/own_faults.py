@@ -55,6 +55,11 @@ def judge_not_derived(problem: str) -> Verdict:
     return _passing("not_derived", f"what the destination asks for could not be made now: {problem}")
 
 
+def judge_other_length() -> Verdict:
+    """Return the verdict on an object that turned out longer or shorter than announced: the request was cut off, the others go on."""
+    return _passing("length_differs", "the object is not as long as the box announced, which is a fault of the box")
+
+
 def judge_internal() -> Verdict:
     """Return the verdict on a fault of our own during a transfer: the instance waits, the others go on."""
     return _passing("internal_fault", "an internal fault stopped the transfer")

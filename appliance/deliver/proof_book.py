@@ -79,9 +79,16 @@ class _Source:
 class ProofBook:
     """The ledger as proof sees it. Threads may share it."""
 
-    def __init__(self, ledger: Ledger, recorder: Recorder, clock: Clock, settings: Callable[[], Delivery]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        recorder: Recorder,
+        clock: Clock,
+        settings: Callable[[], Delivery],
+        expected: ExpectedReports | None = None,
+    ) -> None:
         """Work in `ledger` through `recorder`; `settings` returns the waits in force. Who waits in `expected` hears of what came."""
-        self.expected = ExpectedReports()
+        self.expected = expected or ExpectedReports()
         # Written in the recorder's transactions only, one at a time.
         self._resends: dict[str, Resends] = defaultdict(Resends)
         self._recorder = recorder
@@ -105,7 +112,7 @@ class ProofBook:
         results = [*((uid, None) for uid in report.committed), *report.failed]
         at = self._clock.now().wall
         self._recorder.record(lambda: self._proofs.keep(report.transaction_uid, caller, at, results, None))
-        self.expected.heard(report.transaction_uid)
+        self.expected.heard(report.transaction_uid, results)
 
     def take_reports(self) -> int:
         """Deal with the reports that were kept, some results a transaction; return how many deliveries moved."""
@@ -152,9 +159,11 @@ class ProofBook:
         if report is None:
             return None
         destination_id = self._proofs.asked_of(report.transaction_uid)
-        self.expected.heard(report.transaction_uid)
+        is_expected = self.expected.heard(report.transaction_uid, report.results, report.caller)
         if destination_id is None:
-            log.warning("proof.transaction_unknown", caller=report.caller, instances=len(report.results))
+            # The request for a test image is in no ledger, only waited for.
+            if not is_expected:
+                log.warning("proof.transaction_unknown", caller=report.caller, instances=len(report.results))
             self._proofs.finish(report)
             return 0
         now, source = self._clock.now(), self._source(f"commitment {report.transaction_uid}")

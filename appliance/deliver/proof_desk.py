@@ -46,8 +46,8 @@ _LISTEN_S = 2.0
 _LISTEN_SLICE_S = 0.25
 # A silent archive must not delay the end: its thread changes nothing once the recorder is closed, and ends with the process.
 _JOIN_S = 5.0
-# What an archive answers that will never do it (PS3.7 annex C: class not supported, no such action, unrecognised operation).
-_NEVER = frozenset({0x0122, 0x0123, 0x0211})
+NEVER = frozenset({0x0122, 0x0123, 0x0211})
+"""Answers of an archive that will never do it (PS3.7 annex C: class not supported, no such action, unrecognised operation)."""
 
 _NOT_TAKEN = "the archive does not take requests for storage commitment: delivered, and not proved"
 
@@ -147,7 +147,7 @@ class ProofDesk:
 
     def _commit(self, to: DicomDestination, site: Site, wanted: Sequence[Wanted]) -> None:
         """Send one request. Raises what an association raises."""
-        peer = _commitment_peer(to, site, self._tls)
+        peer = commitment_peer(to, site, self._tls)
         numbers = [one.delivery_id for one in wanted]
         try:
             requests = CommitmentRequests(peer, lambda report: self._book.keep(report, to.ae_title.text))
@@ -161,12 +161,12 @@ class ProofDesk:
         # One reference each, whatever number of deliveries there are of an instance.
         references = list(dict.fromkeys(Reference(one.sop_class_uid, one.sop_instance_uid) for one in wanted))
         try:
-            with self._book.expected.expect(transaction_uid) as come:
+            with self._book.expected.expect(transaction_uid) as awaited:
                 self._book.ask(transaction_uid, to.id, numbers)
                 status = requests.ask(transaction_uid, references)
                 log.info("proof.asked", destination=to.name, transaction_uid=transaction_uid, references=len(references), status=status)
                 if status == 0:
-                    _listen(requests, come)
+                    listen_for(requests, awaited.come)
         except TransferBrokenError as error:
             # The report may come all the same; if not, it is asked again.
             log.info("proof.association_ended", destination=to.name, reason=str(error))
@@ -174,7 +174,7 @@ class ProofDesk:
             raise
         finally:
             requests.release()
-        if status in _NEVER:
+        if status in NEVER:
             self._book.give_up(numbers, f"{_NOT_TAKEN} ({status:04X})")
         elif status != 0:
             self._book.said(dict.fromkeys(numbers, Meaning.BUSY), "")
@@ -185,7 +185,7 @@ class ProofDesk:
         for one in wanted:
             series[one.study_instance_uid, one.series_instance_uid].append(one.sop_instance_uid)
         groups = [SeriesGroup(study, number, tuple(dict.fromkeys(uids))) for (study, number), uids in series.items()]
-        cleared = ask_by(_queries_of(to, site, self._tls), groups, destination=to.name, is_wanted=lambda: not self._stopping.is_set())
+        cleared = ask_by(queries_of(to, site, self._tls), groups, destination=to.name, is_wanted=lambda: not self._stopping.is_set())
         meanings = dict.fromkeys(cleared.absent, Meaning.MISSING) | dict.fromkeys(cleared.present, Meaning.THERE)
         why = f"not proved: {cleared.reason}" if cleared.reason else ""
         self._book.said({one.delivery_id: meanings.get(one.sop_instance_uid, Meaning.BUSY) for one in wanted}, "query", why)
@@ -193,18 +193,18 @@ class ProofDesk:
             log.warning("proof.query_incomplete", destination=to.name, unknown=len(cleared.unknown), reason=cleared.reason)
 
 
-def _listen(requests: CommitmentRequests, come: threading.Event) -> None:
-    """Take reports until the one that is expected has come, by whatever way, or for a while.
+def listen_for(requests: CommitmentRequests, come: threading.Event, seconds: float = _LISTEN_S) -> None:
+    """Take reports until the one that is expected has come, by whatever way, or for so long.
 
     An archive that ends the association reports on one of its own.
     """
-    deadline = time.monotonic() + _LISTEN_S
+    deadline = time.monotonic() + seconds
     with contextlib.suppress(TransferBrokenError):
         while not come.is_set() and (left := deadline - time.monotonic()) > 0:
             requests.listen(min(left, _LISTEN_SLICE_S))
 
 
-def _commitment_peer(to: DicomDestination, site: Site, tls: OutgoingTls) -> CommitmentPeer:
+def commitment_peer(to: DicomDestination, site: Site, tls: OutgoingTls) -> CommitmentPeer:
     """Return whom to ask for storage commitment, and how."""
     settings = site.delivery
     return CommitmentPeer(
@@ -220,7 +220,7 @@ def _commitment_peer(to: DicomDestination, site: Site, tls: OutgoingTls) -> Comm
     )
 
 
-def _queries_of(to: DicomDestination | StowDestination, site: Site, tls: OutgoingTls) -> Callable[[], Queries]:
+def queries_of(to: DicomDestination | StowDestination, site: Site, tls: OutgoingTls) -> Callable[[], Queries]:
     """Return how to begin to ask a destination what it has."""
     if isinstance(to, StowDestination):
         terms = Terms(to, site.delivery, site.box.ae_title, site.tls)

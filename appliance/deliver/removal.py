@@ -4,7 +4,7 @@ Promises: nothing is deleted or cancelled, and nothing waits unseen for a destin
 on whatever terms, they count as new, so that it gets everything that was not held by a person.
 Failures: what the ledger raises.
 Limits: a batch a call, so that who calls never stays away for long; what is being sent is its lane's, and is held by a later call if it
-comes back to the queue.
+comes back to the queue; what waits for its study goes on waiting, and is held when that is complete.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from appliance.deliver.outgoing_tls import OutgoingTls
 from appliance.deliver.plan import Surroundings, Terms, plan_for
 from appliance.deliver.proof_book import ProofBook
 from appliance.deliver.proof_desk import ProofDesk, wants_proof
+from appliance.deliver.proof_reports import ExpectedReports
 from appliance.deliver.publication import AcceptancePublication
 from appliance.deliver.recorder import Recorder
 from appliance.deliver.removal import hold_removed
@@ -50,6 +51,9 @@ log = get_logger(__name__)
 TICK_S = 1.0
 # How often is looked for deliveries to destinations that nobody serves: a router may have made some by the configuration before.
 _REMOVED_S = 60.0
+# What was derived for a delivery that was cancelled meanwhile is removed when it is as old as this, which nothing that is being sent is.
+_DERIVED_KEPT_S = 86_400.0
+_SWEEP_S = 3600.0
 
 
 class Listener(Protocol):
@@ -76,7 +80,8 @@ class Sender:
     ) -> None:
         """Prepare; `site` returns the configuration in force, the same object until another one is.
 
-        `transports` makes the way to each destination (tests pass their own).
+        `transports` makes the way to each destination (tests pass their own). Who waits in `expected_reports` hears of commitment reports,
+        whichever way they come, while `run` does.
         """
         self._spool = spool
         self._ledger = ledger
@@ -87,12 +92,14 @@ class Sender:
         self._run_id = run_id or uuid.uuid4().hex
         self._transports = transports
         self._tls = OutgoingTls()
+        self.expected_reports = ExpectedReports()
         self._publication = AcceptancePublication(run_dir)
         self._run: SenderRun | None = None
         self._roster: Roster | None = None
         self._followed: Site | None = None
         self._is_published = False
         self._removed_due: Due | None = None
+        self._sweep_due: Due | None = None
 
     def secure_with(self, tls: OutgoingTls) -> None:
         """Call destinations over TLS as `tls` says; to be said before `run`. Without it the box has no certificate to show."""
@@ -113,7 +120,8 @@ class Sender:
         self.recover()
         recorder = Recorder(self._ledger)
         recorder.start()
-        proof = ProofDesk(ProofBook(self._ledger, recorder, self._clock, lambda: self._site().delivery), self._tls, self._clock)
+        book = ProofBook(self._ledger, recorder, self._clock, lambda: self._site().delivery, self.expected_reports)
+        proof = ProofDesk(book, self._tls, self._clock)
         self._roster = roster = Roster(lambda terms, ending: self._dispatch(terms, recorder, ending))
         try:
             self._follow(roster)
@@ -148,6 +156,9 @@ class Sender:
         now = self._clock.now()
         if self._removed_due is None or self._removed_due.is_due(now):
             self._removed_due = now.after(0 if self._hold_removed(site, roster) else _REMOVED_S)
+        if self._sweep_due is None or self._sweep_due.is_due(now):
+            self._spool.sweep_derived(now.wall - _DERIVED_KEPT_S)
+            self._sweep_due = now.after(_SWEEP_S)
 
     def _hold_removed(self, site: Site, roster: Roster) -> bool:
         """Hold some of what waits for destinations that nobody serves any more; return whether there is, or may be, more to do soon."""

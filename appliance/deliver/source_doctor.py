@@ -19,7 +19,7 @@ from appliance.config.model import Delivery, Reply, Source
 from appliance.config.sources import read_address
 from appliance.core.identity import AETitle
 from appliance.deliver import remedies
-from appliance.deliver.diagnosis import Senses, Step, is_address
+from appliance.deliver.diagnosis import Senses, Step, is_address, refusal
 from appliance.deliver.remedies import Call, Remark
 from appliance.dimse.association import (
     AssociationAbortedError,
@@ -191,12 +191,8 @@ def _reply_echo(reply: Reply, box: AETitle, settings: Delivery, senses: Senses) 
     )
     try:
         association = associate(request)
-    except PeerUnreachableError as error:
-        return False, _in_words_of_a_source(remedies.for_unreachable(error, call))
-    except AssociationRejectedError as error:
-        return False, _in_words_of_a_source(remedies.for_rejection(error.result, error.source, error.reason, call))
-    except AssociationAbortedError as error:
-        return False, _in_words_of_a_source(remedies.for_abort(error.source, error.reason, call))
+    except (PeerUnreachableError, AssociationRejectedError, AssociationAbortedError) as error:
+        return False, _in_words_of_a_source(refusal(error, call))
     try:
         status = association.echo(settings.associate)
     except VerificationNotAcceptedError:

@@ -74,7 +74,7 @@ HTTP_STATUSES: Mapping[int, Verdict] = MappingProxyType(
         404: _refusing("http_not_found", "the destination has no STOW-RS service at this address"),
         405: _refusing("http_method_not_allowed", "the destination takes nothing at this address"),
         406: _refusing("http_not_acceptable", "the destination cannot report what it stored in DICOM's JSON or XML"),
-        407: _refusing("proxy_unauthorised", "the HTTP proxy demands credentials"),
+        407: _refusing("proxy_unauthorised", "the HTTP proxy demands credentials, of which the box has none: it must let the box pass"),
         408: _throttled("http_request_timeout", "the destination finds that the request took too long"),
         409: _held("http_conflict", "the destination stored nothing and does not say why"),
         410: _refusing("http_gone", "the destination has no STOW-RS service at this address any more"),
@@ -116,6 +116,8 @@ HTTP_CLASSES: Mapping[int, Verdict] = MappingProxyType(
     }
 )
 """Verdicts by the first digit of a status of HTTP."""
+
+_ENCODED = _refusing("http_encoded", "the destination, or what stands before it, compresses its answers although asked not to")
 
 _UNKNOWN_STATUS = _held("http_unknown", "the destination answers with an unknown status")
 
@@ -203,6 +205,11 @@ def judge_silent(kind: Break) -> Verdict:
 def judge_credentials() -> Verdict:
     """Return the verdict on a token or password of our own that cannot be used: nothing was sent."""
     return _refusing("own_credentials", "the file with the box's own token or password cannot be used")
+
+
+def judge_encoded(status: int) -> Verdict:
+    """Return the verdict on an answer whose report is compressed, although the request asked for it as it is."""
+    return _with_status(_ENCODED, status)
 
 
 def judge_broken_off() -> Verdict:

@@ -25,8 +25,8 @@ CONTEXTS = ((SECONDARY_CAPTURE, EXPLICIT_LITTLE_ENDIAN), (SECONDARY_CAPTURE, IMP
 """In what it may go."""
 
 # UIDs derived from UUIDs (PS3.5 B.2), made once and never changed.
-_STUDY_UID = "2.25.105398712947311409586610203477712937011"
-_SERIES_UID = "2.25.105398712947311409586610203477712937012"
+STUDY_UID = "2.25.105398712947311409586610203477712937011"
+SERIES_UID = "2.25.105398712947311409586610203477712937012"
 # Large enough to be seen on a screen, small enough for any line.
 _SIDE = 64
 
@@ -76,8 +76,8 @@ def _elements(sop_instance_uid: str, wall: float) -> list[tuple[int, str, bytes]
         (0x00100020, "LO", PATIENT_ID),
         (0x00100030, "DA", ""),
         (0x00100040, "CS", "O"),
-        (0x0020000D, "UI", _STUDY_UID),
-        (0x0020000E, "UI", _SERIES_UID),
+        (0x0020000D, "UI", STUDY_UID),
+        (0x0020000E, "UI", SERIES_UID),
         (0x00200010, "SH", "TEST"),
         (0x00200011, "IS", "1"),
         (0x00200013, "IS", "1"),

@@ -36,7 +36,7 @@ class Wishes:
     def wish(self, health: DestinationHealth, look: Look, *, source: str | None, alone: bool) -> Wish:
         """Return what may be claimed now; `source`: whose deliveries go first, `alone`: whether one that goes alone may go."""
         now = self._around.clock.now()
-        refused, epoch = health.refused_titles(now), health.epoch
+        refused = health.refused_titles(now)
 
         def aside(task: Task) -> Moved | None:
             calling = self._plan.calling(task.claim.calling_title)
@@ -49,7 +49,7 @@ class Wishes:
             return self.aside(task, "aborted three times in company: goes alone, when nothing else waits")
 
         def follow(task: Task, earlier: EarlierOfStudy) -> Moved | None:
-            if not self._key_objects.must_wait(task.claim, earlier, self._around.clock.now(), epoch):
+            if not self._key_objects.must_wait(task.claim, earlier, self._around.clock.now()):
                 return None
             return self.aside(task, "goes after the images of its study, of which it speaks")
 

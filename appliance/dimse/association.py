@@ -233,13 +233,12 @@ class OutgoingAssociation:
             self._write(unit, after_first_pdv=False)
 
     def _write_data(self, context_id: int, source: OutgoingSource) -> None:
-        """Send the whole data set, always one piece behind the source."""
+        """Send the whole data set, always one piece behind the source; what a read gives is not collected, for it may come slowly."""
         room = self._max_length - pdu.FRAGMENT_HEAD_BYTES
         sent = 0
         piece = self._piece(source, room)
         while True:
-            # A piece that is not full ended with the source's own word that it is over; it is not asked again.
-            following = self._piece(source, room) if len(piece) == room else b""
+            following = self._piece(source, room) if piece else b""
             is_last = not following
             if not _may_be(sent + len(piece), source.length, is_last=is_last):
                 self.abort()
@@ -253,20 +252,12 @@ class OutgoingAssociation:
                 self._early = self._read_unit(None, after_first_pdv=True)
 
     def _piece(self, source: OutgoingSource, size: int) -> bytes:
-        """Return the next `size` bytes of the source, fewer only at its end; its error ends the association, for the message cannot end."""
-        parts: list[bytes] = []
-        left = size
+        """Return the next bytes of the source, at most `size`, b"" at its end; its error ends the association: the message cannot end."""
         try:
-            while left:
-                part = source.read(left)
-                if not part:
-                    break
-                parts.append(part)
-                left -= len(part)
+            return source.read(size)
         except BaseException:  # boundary: whatever the source raises, the message cannot end; raised again
             self.abort()
             raise
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _write(self, unit: bytes, *, after_first_pdv: bool) -> None:
         try:

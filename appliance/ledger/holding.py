@@ -59,13 +59,16 @@ _OWED_TO = """
     )
     SELECT destination_id FROM owed WHERE destination_id > ''
 """
+# What waits for its study (deferred, and not due) goes on waiting, and is queued, and then held, when that is complete: once it was held,
+# nobody could tell that a return of the destination must not send it yet.
 _HOLD_REMOVED = """
     UPDATE delivery
     SET state = 'held', hold_class = 'configuration', due_wall = NULL, due_boottime = NULL, due_boot_id = NULL, reason = ?,
         held_at = coalesce(held_at, ?)
     WHERE id IN (
         SELECT id FROM delivery
-        WHERE destination_id = ? AND state = ? AND state IN ('queued', 'sending', 'deferred', 'held') LIMIT ?
+        WHERE destination_id = ? AND state = ? AND state IN ('queued', 'sending', 'deferred', 'held')
+            AND (state = 'queued' OR due_boot_id IS NOT NULL) LIMIT ?
     )
     RETURNING id
 """
@@ -101,6 +104,7 @@ class Holding(Queue):
     def hold_removed(self, destination_ids: Collection[str], *, at: float | None = None, limit: int = _AT_ONCE) -> dict[str, int]:
         """Hold what waits for any destination but `destination_ids`, which are those in service: class configuration, and not due.
 
+        What waits for its study is left alone until that is complete.
         `at` is the wall time since when. Takes at most `limit` deliveries; returns how many of each destination. As many as `limit` means
         that there may be more.
         """

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from appliance.ledger.access import rebuild_requested
 from appliance.ledger.faults import LedgerRebuildingError
-from appliance.runtime.control import ask
+from appliance.runtime.asking import ask
 from appliance.runtime.questions import (
     DeliveryReply,
     DeliveryRequest,
@@ -110,7 +110,7 @@ class Control:
         return self._ask("router", request, ReplayReply, deadline_s=_LONG_S)
 
     def test_destination(self, name: str, *, send: bool = False) -> DestinationTestReply:
-        """Find out, step by step, whether a destination would take what is sent to it; with `send`, whether it takes a test image."""
+        """Find out, step by step, whether a destination would take what is sent to it; with `send`, whether it proves a test image."""
         return self._ask("sender", DestinationTestRequest(name, send), DestinationTestReply, deadline_s=_LONG_S)
 
     def test_source(self, name: str) -> SourceTestReply:

@@ -2,7 +2,7 @@
 
 Promises: asks for what is in use there now, under the titles in use; what the destination answers is known to the sender before the reply
 is given, so that what waited for a refusal to pass goes on by itself.
-Failures: `DestinationUnknownError` (operator); what reading the ledger raises. A destination's own faults are the reply.
+Failures: `DestinationUnknownError` (operator); what the ledger raises. A destination's own faults are the reply.
 Limits: takes as long as the destination does, in the thread of the one who asks.
 """
 
@@ -18,13 +18,17 @@ from appliance.deliver.doctor import InUse, examine
 from appliance.deliver.in_use import in_use
 from appliance.deliver.outgoing_tls import OutgoingTls
 from appliance.deliver.plan import Terms
+from appliance.deliver.proof_doctor import Post, proof_of
+from appliance.deliver.proof_reports import ExpectedReports
 from appliance.deliver.source_doctor import examine_source
 from appliance.deliver.way_doctor import examine_way
 from appliance.deliver.ways import way_to
+from appliance.dimse.commitment import CommitmentReport
 from appliance.ledger.database import Ledger
+from appliance.ledger.proofs import Proofs
 from appliance.manage.overview import DestinationUnknownError
 from appliance.route.possible import possible_destinations
-from appliance.runtime.callers import last_calls
+from appliance.runtime.callers import LastCall, last_calls
 from appliance.runtime.control import Handler
 from appliance.runtime.questions import DestinationTestReply, DestinationTestRequest, DoctorStep, SourceTestReply, SourceTestRequest
 from appliance.spool.names import SpoolName
@@ -54,13 +58,20 @@ class Examinations:
     """Answers from the threads of a control server."""
 
     def __init__(
-        self, ledger: Ledger, site: Callable[[], Site], told: Told, tls: OutgoingTls | None = None, run_dir: Path | None = None
+        self,
+        ledger: Ledger,
+        site: Callable[[], Site],
+        told: Told,
+        tls: OutgoingTls | None = None,
+        run_dir: Path | None = None,
+        expected: ExpectedReports | None = None,
     ) -> None:
         """Keep what is needed; `site` gives the configuration in force, `tls` calls over TLS as the sender does.
 
-        In `run_dir` is what receivers wrote about who called them.
+        In `run_dir` is what receivers wrote about who called them; who waits in `expected` hears of the reports that they took.
         """
         self._run_dir = run_dir
+        self._expected = expected or ExpectedReports()
         self._tls = tls or OutgoingTls()
         self._ledger = ledger
         self._site = site
@@ -82,6 +93,7 @@ class Examinations:
                 settings=site.delivery,
                 tls=self._tls.request(destination, site.tls),
                 sends=request.send,
+                proves=proof_of(destination, site, self._tls, Post(self._expected, self._keep, self._calls)),
             )
         elif request.send:
             raise TestImageRefusedError(f"a test image can be sent to DICOM destinations only, and {destination.name} is none")
@@ -96,11 +108,22 @@ class Examinations:
         site = self._site()
         for source in site.sources:
             if source.name == request.source:
-                calls = last_calls(self._run_dir) if self._run_dir is not None else []
-                found = examine_source(source, calls, box=site.box.ae_title, settings=site.delivery)
+                found = examine_source(source, self._calls(), box=site.box.ae_title, settings=site.delivery)
                 return SourceTestReply(found.source, found.ok, _steps(found.steps))
         names = ", ".join(source.name for source in site.sources) or "none"
         raise SourceUnknownError(f"there is no source {request.source!r}", advice=f"Sources are: {names}.")
+
+    def _calls(self) -> list[LastCall]:
+        return last_calls(self._run_dir) if self._run_dir is not None else []
+
+    def _keep(self, report: CommitmentReport, caller: str, at: float) -> None:
+        """Return when a report on what was delivered is durable; the sender looks for such every few seconds."""
+        results = [*((uid, None) for uid in report.committed), *report.failed]
+        try:
+            with self._ledger.write():
+                Proofs(self._ledger).keep(report.transaction_uid, caller, at, results, None)
+        finally:
+            self._ledger.close()
 
     def _in_use(self, site: Site, destination: AnyDestination) -> InUse:
         try:

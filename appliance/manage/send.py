@@ -27,7 +27,7 @@ from appliance.dimse.association import (
 from appliance.dimse.file_source import FileSource
 from appliance.dimse.tls import Check, Profile, Recipe, TlsRequest, make_context
 from appliance.manage.certificates import shown_certificates
-from appliance.runtime.control import NotRunningError, RequestRefusedError
+from appliance.runtime.asking import NotRunningError, RequestRefusedError
 
 # Long enough for a 2 GB object on a slow USB stick; no progress for this long means the box is gone.
 _PATIENCE_S = 60.0

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYetError
 from dataclasses import replace
 from enum import StrEnum
 
-from appliance.core.errors import ApplianceError
+from appliance.core.errors import ApplianceError, Fault
 from appliance.dimse.lossless import derived_syntax
 from appliance.opener.workbench import ChildFailedError, Workbench
 from appliance.runtime.deriving import DeriveReply, DeriveRequest
@@ -38,6 +38,15 @@ _REMEMBERED = 256
 # more. Small objects may, whatever the ratio.
 _MOST_RATIO = 30
 _SMALL_BYTES = 256 << 20
+# How much is made between two looks at the disk: far less than the half reserve that is kept free beside what reception needs.
+_MEASURED_BYTES = 16 << 20
+
+
+class NoRoomForDerivedError(ApplianceError):
+    """The disk has no room that reception could spare."""
+
+    fault = Fault.OPERATOR
+    advice = "Free space on the box: what is held or kept longest is the first to look at."
 
 
 class DeriveOutcome(StrEnum):
@@ -59,9 +68,12 @@ class DeriveOutcome(StrEnum):
 class Derivations:
     """The derivations of one process that has the private keys. Threads may share it."""
 
-    def __init__(self, spool: Spool, workbench: Workbench, *, patience_s: float = _PATIENCE_S) -> None:
-        """Derive from `spool`, on `workbench`."""
+    def __init__(
+        self, spool: Spool, workbench: Workbench, *, has_room: Callable[[int], bool] = lambda _: True, patience_s: float = _PATIENCE_S
+    ) -> None:
+        """Derive from `spool`, on `workbench`; `has_room` says whether so many more bytes may be derived now."""
         self._spool = spool
+        self._has_room = has_room
         self._workbench = workbench
         self._patience_s = patience_s
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="derivation")
@@ -72,7 +84,7 @@ class Derivations:
         """Return what became of it, or that it is still being made."""
         with self._lock:
             work = self._known.get(request)
-            if work is None:
+            if work is None or self._is_gone(request, work):
                 work = self._known[request] = self._workers.submit(self._make, request)
                 while len(self._known) > _REMEMBERED and next(iter(self._known.values())).done():
                     self._known.popitem(last=False)
@@ -91,6 +103,13 @@ class Derivations:
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._workbench.close()
 
+    def _is_gone(self, request: DeriveRequest, work: Future[DeriveReply]) -> bool:
+        """Say whether what was made, and fetched by nobody, has been cleared away since."""
+        if not work.done() or work.cancelled() or work.exception() is not None:
+            return False
+        name = SpoolName.parse(work.result().spool_name)
+        return name is not None and not self._spool.has_derived(request.place, name)
+
     def _make(self, request: DeriveRequest) -> DeriveReply:
         name = SpoolName.parse(request.spool_name)
         if name is None:
@@ -105,6 +124,9 @@ class Derivations:
             return DeriveReply(DeriveOutcome.FOREIGN.value)
         except (SealDamagedError, SealFormatError, ObjectHeaderError):
             return DeriveReply(DeriveOutcome.DAMAGED.value)
+        except NoRoomForDerivedError as error:
+            log.warning("derivation.no_room", object_id=name.object_id)
+            return DeriveReply(DeriveOutcome.FAILED.value, reason=str(error))
         except (OSError, ApplianceError) as error:
             log.warning("derivation.failed", object_id=name.object_id, error=type(error).__name__)
             return DeriveReply(DeriveOutcome.FAILED.value, reason="the spool cannot take what is made of it now")
@@ -127,11 +149,30 @@ class Derivations:
 
     def _derived(self, name: SpoolName, request: DeriveRequest, place: DerivedPlace) -> DeriveReply:
         """Derive, and where the pixels cannot be transcoded do at least what was asked for the header."""
+        self._check_room(name.length)
         reply = self._try(name, request.transcode, request.steps, place)
         if reply.outcome != DeriveOutcome.AS_IT_IS or not request.transcode or not request.steps:
             return reply
         headers = self._try(name, "", request.steps, place)
         return replace(headers, reason=headers.reason or reply.reason)
+
+    def _check_room(self, more_bytes: int) -> None:
+        if not self._has_room(more_bytes):
+            raise NoRoomForDerivedError("the disk is nearly full, and what is left is for images that arrive")
+
+    def _measured(self, write: Callable[[bytes], object]) -> Callable[[bytes], None]:
+        """Return `write`, which asks from time to time whether there is still room. Raises `NoRoomForDerivedError`."""
+        since = 0
+
+        def measured(data: bytes) -> None:
+            nonlocal since
+            since += len(data)
+            if since >= _MEASURED_BYTES:
+                since = 0
+                self._check_room(0)
+            write(data)
+
+        return measured
 
     def _try(self, name: SpoolName, transcode: str, steps: Sequence[tuple[str, str, str]], place: DerivedPlace) -> DeriveReply:
         with self._spool.open(name) as sealed:
@@ -141,7 +182,7 @@ class Derivations:
             most = max(_SMALL_BYTES, _MOST_RATIO * name.length)
             with self._spool.admit(replace(header, transfer_syntax_uid=syntax), place) as target:
                 try:
-                    ended = self._workbench.rewrite(job, sealed.read, target.write, most_bytes=most)
+                    ended = self._workbench.rewrite(job, sealed.read, self._measured(target.write), most_bytes=most)
                 except ChildFailedError as error:
                     ended = {"outcome": "failed", "reason": str(error)}
                 if ended["outcome"] == "done":

@@ -118,7 +118,7 @@ class Image:
         """Return where this can be transcoded. Raises `PixelsUnsuitableError`."""
         allocated, stored = self.numbers.get(ALLOCATED, 0), self.stored
         if self.photometric not in (_GREY if self.samples == 1 else _COLOUR | {REVERSIBLE}) or self.samples not in {1, _RGB_SAMPLES}:
-            raise PixelsUnsuitableError("its photometric interpretation is not one that is transcoded (palette colour, subsampled, …)")
+            raise PixelsUnsuitableError("its photometric interpretation is not one that is transcoded (palette colour, subsampled, ...)")
         if allocated not in {8, 16} or not (1 if allocated == _BYTE_BITS else _BYTE_BITS) < stored <= allocated:
             raise PixelsUnsuitableError("its bit depth is not one that is transcoded")
         if self.numbers.get(HIGH_BIT, stored - 1) != stored - 1:

@@ -18,7 +18,7 @@ from typing import Final
 
 from appliance.core.identity import Uid
 from appliance.dimse.conversion import EXPLICIT_LITTLE, ConvertedSource
-from appliance.dimse.lossless import DECODED, NATIVE, derived_syntax, lossless_target
+from appliance.dimse.lossless import DECODED, JPEG_2000_LOSSLESS, NATIVE, derived_syntax, lossless_target
 from appliance.opener import pixels
 from appliance.opener.elements import ITEM, SEQUENCE_END, UNDEFINED, ElementReader, ElementsBrokenError, Head, delimiter, element
 from appliance.opener.headers import ORIGINAL_ATTRIBUTES, HeaderEdits, HeadersRefusedError, Step
@@ -130,6 +130,9 @@ class Rewriting:
 
     def _pixels(self, head: Head) -> Iterator[bytes]:
         image = self._image
+        if image.photometric == pixels.REVERSIBLE and self._from != JPEG_2000_LOSSLESS:
+            # No decoder but that one undoes the transform, so what would come out is not the RGB that we should call it.
+            raise PixelsUnsuitableError("its photometric interpretation (YBR_RCT) belongs to JPEG 2000")
         image.check()
         self._is_done = True
         frames = self._native(head) if self._from in NATIVE else self._decoded(head)

@@ -30,22 +30,28 @@ _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
 _AT_NUMBER, _AT_ARCHITECTURE = 0, 4
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050001, 0x80000000
 
-# By machine: its number in linux/audit.h, and the calls that reading, writing, memory, clocks and ending take. No call that opens,
-# connects, forks, executes, signals or looks at another process is among them.
-_MACHINES: Final = {
-    # read write close fstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask rt_sigreturn sched_yield mremap madvise;
-    # getpid exit sigaltstack gettid futex clock_gettime clock_nanosleep exit_group set_robust_list getrandom rseq
+# By machine: its number in linux/audit.h, and the calls that reading, writing, memory, clocks and ending take, with their numbers there. No
+# call that opens, connects, forks, executes, signals or looks at another process is among them.
+MACHINES: Final = {
     "x86_64": (
         0xC000003E,
-        (*(0, 1, 3, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 28), *(39, 60, 131, 186, 202, 228, 230, 231, 273, 318, 334)),
+        {
+            "read": 0, "write": 1, "close": 3, "fstat": 5, "poll": 7, "lseek": 8, "mmap": 9, "mprotect": 10, "munmap": 11, "brk": 12,
+            "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "sched_yield": 24, "mremap": 25, "madvise": 28, "getpid": 39,
+            "exit": 60, "sigaltstack": 131, "gettid": 186, "futex": 202, "clock_gettime": 228, "clock_nanosleep": 230, "exit_group": 231,
+            "set_robust_list": 273, "getrandom": 318, "rseq": 334,
+        },
     ),
-    # lseek read write close ppoll fstat exit exit_group futex set_robust_list clock_gettime clock_nanosleep sched_yield;
-    # sigaltstack rt_sigaction rt_sigprocmask rt_sigreturn getpid gettid brk munmap mremap mmap mprotect madvise getrandom rseq
     "aarch64": (
         0xC00000B7,
-        (*(62, 63, 64, 57, 73, 80, 93, 94, 98, 99, 113, 115, 124), *(132, 134, 135, 139, 172, 178, 214, 215, 216, 222, 226, 233, 278, 293)),
+        {
+            "close": 57, "lseek": 62, "read": 63, "write": 64, "ppoll": 73, "fstat": 80, "exit": 93, "exit_group": 94, "futex": 98,
+            "set_robust_list": 99, "clock_gettime": 113, "clock_nanosleep": 115, "sched_yield": 124, "sigaltstack": 132,
+            "rt_sigaction": 134, "rt_sigprocmask": 135, "rt_sigreturn": 139, "getpid": 172, "gettid": 178, "brk": 214, "munmap": 215,
+            "mremap": 216, "mmap": 222, "mprotect": 226, "madvise": 233, "getrandom": 278, "rseq": 293,
+        },
     ),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +91,12 @@ def enter(limits: Limits) -> Walls:
 
 def _filter_calls(libc: ctypes.CDLL) -> bool:
     """Have the kernel refuse every call that is not listed; False where it does not know how."""
-    machine = _MACHINES.get(platform.machine())
+    machine = MACHINES.get(platform.machine())
     if machine is None:
         return False
     architecture, calls = machine
     program = [(_LOAD, 0, 0, _AT_ARCHITECTURE), (_EQUAL, 1, 0, architecture), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _AT_NUMBER)]
-    for call in calls:
+    for call in calls.values():
         program += [(_EQUAL, 0, 1, call), (_RETURN, 0, 0, _ALLOW)]
     program.append((_RETURN, 0, 0, _REFUSE))
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))

@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -38,6 +39,11 @@ _PROGRESS_S = 60.0
 _PIPE_BYTES = 1 << 20
 # What the interpreter and its libraries need, and nothing that a codec's author would look for.
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+# How a job ends (`child`).
+_OUTCOMES = frozenset({"done", "unsuitable", "refused", "broken", "failed"})
+# A reason is logged and stored, and foreign code ran in the child that says it: ours are a few plain words.
+_REASON = re.compile(r"[ -~]{0,120}")
+_UNSHOWN = "its reason cannot be shown"
 
 
 class ChildFailedError(ApplianceError):
@@ -130,8 +136,12 @@ class _Exchange:
             self.sink(body)
         elif kind == END and not self.ended:
             ended = json.loads(body)
-            if not isinstance(ended, dict) or not all(isinstance(word, str) for word in ended.values()) or "outcome" not in ended:
+            if not isinstance(ended, dict) or not all(isinstance(word, str) for word in ended.values()):
                 raise FrameInvalidError("the end of a job is none")
+            if ended.get("outcome") not in _OUTCOMES:
+                raise FrameInvalidError("the end of a job is none of the protocol's")
+            if "reason" in ended and not _REASON.fullmatch(ended["reason"]):
+                ended["reason"] = _UNSHOWN
             self.ended = ended
         else:
             raise FrameInvalidError("a frame came at the wrong time")

@@ -1,9 +1,8 @@
-"""Asking a daemon: one typed request and one typed reply over a Unix socket, with a deadline and checked credentials.
+"""Answering requests: a daemon's end of the control socket. `runtime/asking` is the other end.
 
-Promises: `ask` returns the reply or raises within its deadline; a daemon answers only the user it runs as, and root; a request that the
-daemon does not know, or that is too large, is refused without being acted on.
-Failures: `NotRunningError` (exit code 3) when nobody listens; `RequestRefusedError` with the daemon's own words and exit code;
-`RequestTimeoutError`.
+Promises: a daemon answers only the user it runs as, and root; a request that it does not know, or that is too large, is refused without
+being acted on.
+Failures: `OSError` where the socket cannot be bound.
 Limits: a message is at most 16 MiB; long lists come in pages.
 """
 
@@ -19,71 +18,24 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from appliance.core.errors import ApplianceError, Fault
+from appliance.core.errors import ApplianceError
+from appliance.runtime.asking import receive, send
 from appliance.runtime.datagrams import short_path
 from appliance.runtime.logging import get_logger
 
 log = get_logger(__name__)
 
-# A page of 1,000 rows is about 0.5 MiB; anything near this bound is a mistake or an attack.
-_MESSAGE_BYTES = 16 * 1024 * 1024
 # A client that connects and says nothing must not hold a thread for long.
 _CLIENT_PATIENCE_S = 10.0
 # Set for a daemon that is started by its first request: the listening socket, bound by whoever supervises.
 CONTROL_VARIABLE = "DICOM_EDGE_CONTROL_FD"
-_LENGTH = struct.Struct(">I")
 _CREDENTIALS = struct.Struct("3i")
 
-Reply = TypeVar("Reply")
 Handler = Callable[[Any], object]
-
-
-class NotRunningError(ApplianceError):
-    """The box is not running on this data directory."""
-
-    fault = Fault.OPERATOR
-    exit_code = 3
-    advice = "Start it with `dicom-edge run`, or point --data at the directory of the running box."
-
-
-class RequestRefusedError(ApplianceError):
-    """The daemon understood the request and will not do it."""
-
-    fault = Fault.OPERATOR
-
-
-class RequestTimeoutError(ApplianceError):
-    """The daemon did not answer in time."""
-
-    advice = "The daemon is busy or stuck; look at its log."
-
-
-def ask(run_dir: Path, daemon: str, request: object, reply_type: type[Reply], *, deadline_s: float = 10.0) -> Reply:
-    """Send `request` (a dataclass) to `daemon` and return its reply as `reply_type`."""
-    message = json.dumps({"request": type(request).__name__, "body": TypeAdapter(type(request)).dump_python(request, mode="json")})
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(deadline_s)
-        try:
-            with short_path(run_dir, f"{daemon}.control") as path:
-                connection.connect(path)
-            _send(connection, message.encode())
-            answer = json.loads(_receive(connection))
-        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-            raise NotRunningError("the box is not running") from None
-        except TimeoutError:
-            raise RequestTimeoutError(f"{daemon} did not answer within {deadline_s:g} s") from None
-        except (ConnectionError, EOFError):
-            raise NotRunningError(f"{daemon} ended while it was asked") from None
-    if not answer["ok"]:
-        refused = RequestRefusedError(answer["message"], advice=answer["advice"])
-        # What is wrong usage stays wrong usage, whichever process found it out.
-        refused.exit_code = answer.get("exit_code", refused.exit_code)
-        raise refused
-    return TypeAdapter(reply_type).validate_python(answer["body"])
 
 
 def bind_control(run_dir: Path, daemon: str) -> socket.socket:
@@ -157,7 +109,7 @@ class ControlServer:
             if user not in {0, os.geteuid()}:
                 log.warning("control.stranger", user=user)
                 return
-            _send(connection, json.dumps(self._reply(_receive(connection))).encode())
+            send(connection, json.dumps(self._reply(receive(connection))).encode())
 
     def _reply(self, raw: bytes) -> dict[str, object]:
         try:
@@ -174,24 +126,3 @@ class ControlServer:
             log.exception("control.request_failed", request=message["request"])
             return {"ok": False, "message": f"{self._daemon} failed on this request ({type(error).__name__})", "advice": "Look at its log."}
         return {"ok": True, "body": TypeAdapter(type(reply)).dump_python(reply, mode="json")}
-
-
-def _send(connection: socket.socket, message: bytes) -> None:
-    connection.sendall(_LENGTH.pack(len(message)) + message)
-
-
-def _receive(connection: socket.socket) -> bytes:
-    (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size))
-    if length > _MESSAGE_BYTES:
-        raise EOFError
-    return _exactly(connection, length)
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    parts = bytearray()
-    while len(parts) < size:
-        part = connection.recv(min(size - len(parts), 65536))
-        if not part:
-            raise EOFError
-        parts += part
-    return bytes(parts)

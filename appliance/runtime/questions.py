@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DestinationTestRequest:
-    """Would the destination of this name take what is sent to it? With `send` it is sent a test image of no patient."""
+    """Would the destination of this name take what is sent to it? With `send` it is sent a test image of no patient, and proves it."""
 
     destination: str
     send: bool = False

@@ -1,4 +1,4 @@
-"""What daemons can be asked, and what they answer: the vocabulary of `runtime/control`.
+"""What daemons can be asked, and what they answer: the vocabulary of `runtime/asking` and `runtime/control`.
 
 Promises: replies carry exactly the keys of the stable JSON contract (house.md section 10); keys may be added, never removed or renamed.
 """

@@ -42,3 +42,14 @@ class DerivedPlace(Landing):
 def empty(derived: Path) -> None:
     """Remove everything that was derived; never raises."""
     shutil.rmtree(derived, ignore_errors=True)
+
+
+def sweep(derived: Path, before: float) -> int:
+    """Remove what was derived before the wall time `before`; return how many objects that were. Never raises."""
+    removed = 0
+    for path in derived.glob("*/*"):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_mtime < before:
+                path.unlink()
+                removed += 1
+    return removed

@@ -22,7 +22,7 @@ from appliance.runtime.logging import get_logger
 from appliance.spool.admission import Admission, SpoolWriteError
 from appliance.spool.age import CHUNK_BYTES, TAG_BYTES, Identity, SealForeignError
 from appliance.spool.blanks import Blanks
-from appliance.spool.derived import DerivedPlace, empty
+from appliance.spool.derived import DerivedPlace, empty, sweep
 from appliance.spool.files import Space, create_unnamed, make_directories, space, sync_directory
 from appliance.spool.heads import HeadPost
 from appliance.spool.landing import Landing
@@ -163,6 +163,10 @@ class Spool:
         """Return a derived object from one of the places, or the stored one of this name where none is. Raises what `open` does."""
         return self._open(name, (*(f"{self._spool}/derived/{place}/{name}" for place in places), *self._places(name)))
 
+    def has_derived(self, place: str, name: SpoolName) -> bool:
+        """Say whether a derived object is in its place."""
+        return Path(f"{self._spool}/derived/{place}/{name}").exists()
+
     def remove_derived(self, places: Sequence[str], name: SpoolName) -> bool:
         """Remove a derived object from the places; False where there is none of this name. Never raises: what stays goes with the rest."""
         there = [path for place in places if (path := Path(f"{self._spool}/derived/{place}/{name}")).exists()]
@@ -174,6 +178,10 @@ class Spool:
     def empty_derived(self) -> None:
         """Remove every derived object; never raises."""
         empty(self._spool / "derived")
+
+    def sweep_derived(self, before: float) -> int:
+        """Remove what was derived before the wall time `before`; return how many objects that were. Never raises."""
+        return sweep(self._spool / "derived", before)
 
     def _open(self, name: SpoolName, places: Iterable[str]) -> SealedObject:
         if self._identities is None:

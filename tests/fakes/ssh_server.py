@@ -15,8 +15,9 @@ from typing import Any, Self
 
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 from paramiko.ecdsakey import ECDSAKey
+from paramiko.message import Message
 from paramiko.server import ServerInterface, SubsystemHandler
-from paramiko.sftp import CMD_CLOSE, SFTP_FAILURE, SFTP_OK, SFTP_OP_UNSUPPORTED
+from paramiko.sftp import CMD_CLOSE, CMD_EXTENDED, CMD_VERSION, SFTP_FAILURE, SFTP_OK, SFTP_OP_UNSUPPORTED
 from paramiko.sftp_attr import SFTPAttributes
 from paramiko.sftp_handle import SFTPHandle
 from paramiko.sftp_server import SFTPServer
@@ -24,6 +25,7 @@ from paramiko.sftp_si import SFTPServerInterface
 from paramiko.transport import Transport
 
 USER, PASSWORD = "edge", "correct horse"
+_SYNC = "fsync@openssh.com"
 
 
 class SshServer:
@@ -39,20 +41,34 @@ class SshServer:
         forgets: range = range(0),
         closes: bool = True,
         chats: bool = False,
+        syncs: int | None = None,
+        announces: int = 0,
     ) -> None:
         """Serve `folder`, whose disk refuses what begins at one of the offsets `fails`, and loses what begins in `forgets`.
 
         `closes` False: no file can be closed. `chats`: its shell greets where SFTP should begin.
+        `syncs`: it announces that it can sync a file, and answers that with this status. `announces`: its first packet of SFTP, that long.
         """
-        self._handler = _Greeting if chats else _Session
+        self._handler = _Greeting if chats or announces else _Session
         self.key = ECDSAKey.generate()
         self.has_sftp = has_sftp
         self.asked: list[str] = []
         """The passwords that were tried."""
+        self.deeds: list[str] = []
+        """What files were given: "sync", "rename"."""
         self._interface = type(
             "Interface",
             (_Folder,),
-            {"root": folder, "has_posix_rename": has_posix_rename, "fails": fails, "forgets": forgets, "closes": closes},
+            {
+                "root": folder,
+                "has_posix_rename": has_posix_rename,
+                "fails": fails,
+                "forgets": forgets,
+                "closes": closes,
+                "syncs": syncs,
+                "deeds": self.deeds,
+                "greeting": announces.to_bytes(4, "big") + bytes(announces) if announces else b"Welcome to the archive\n",
+            },
         )
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -107,11 +123,12 @@ class _Door(ServerInterface):
 
 
 class _Greeting(SubsystemHandler):
-    def __init__(self, channel: Any, name: str, server: Any, *_: object) -> None:
+    def __init__(self, channel: Any, name: str, server: Any, interface: Any) -> None:
         super().__init__(channel, name, server)
+        self._greeting = interface.greeting
 
     def start_subsystem(self, name: str, transport: Any, channel: Any) -> None:  # noqa: ARG002 (the library's own)
-        channel.sendall(b"Welcome to the archive\n")
+        channel.sendall(self._greeting)
         channel.recv(1)
 
 
@@ -122,7 +139,23 @@ class _Session(SFTPServer):
 
     def _process(self, t: int, request_number: int, msg: Any) -> None:
         self._is_closing = t == CMD_CLOSE
+        if t == CMD_EXTENDED:
+            if msg.get_text() == _SYNC and self.server.syncs is not None:
+                self.server.deeds.append("sync")
+                self._send_status(request_number, self.server.syncs)
+                return
+            msg.rewind()
+            msg.get_int()
         super()._process(t, request_number, msg)
+
+    def _send_server_version(self) -> int:
+        self._read_packet()
+        version = Message()
+        version.add_int(3)
+        for word in ("check-file", "md5,sha1", *((_SYNC, "1") if self.server.syncs is not None else ())):
+            version.add_string(word)
+        self._send_packet(CMD_VERSION, version)
+        return 3
 
     def _send_status(self, request_number: int, code: int, desc: Any = None) -> None:
         if self._is_closing and not self.server.closes:
@@ -133,6 +166,8 @@ class _Session(SFTPServer):
 class _Folder(SFTPServerInterface):
     root: Path
     closes: bool
+    syncs: int | None
+    deeds: list[str]
     has_posix_rename: bool
     fails: range
     forgets: range
@@ -179,6 +214,7 @@ class _Folder(SFTPServerInterface):
     def posix_rename(self, oldpath: str, newpath: str) -> int:
         if not self.has_posix_rename:
             return int(SFTP_OP_UNSUPPORTED)
+        self.deeds.append("rename")
         self._of(oldpath).replace(self._of(newpath))
         return int(SFTP_OK)
 

@@ -68,7 +68,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     with QueryArchive(work / "pacs", ae_title="PACS1", knows="EDGE") as pacs, ScriptedArchive() as workstation:
         destinations = [
             an_archive(dcmtk.free_port()),
-            an_archive(workstation.port, name="workstation"),
+            an_archive(workstation.port, name="workstation", proof="delivered"),
             an_archive(pacs.port, name="pacs", ae_title="PACS1"),
             an_archive(pacs.port, name="wrong title", ae_title="PACS2"),
             an_archive(dcmtk.free_port(), name="wrong port", ae_title="PACS1"),

@@ -208,44 +208,41 @@ def test_an_archive_without_commitment_counts_as_delivered(loop: Loop) -> None:
     assert 0 == loop.unproved("plain")
 
 
-def test_a_report_outlives_a_restart(make_box: BoxMaker, tmp_path: Path) -> None:
+def test_a_report_outlives_a_restart(loop: Loop) -> None:
     """A report on a request of before the restart proves the image; one on a request that nobody made moves nothing."""
-    with CommitmentArchive(way="never") as archive:
-        box = make_box(a_site(sources=[a_source("CT1")], destinations=[an_archive(archive.port)], delivery=QUICK_PROOF)).start()
-        uids = _send(box, tmp_path / "scanner")
-        eventually(lambda: archive.asked, within=_WITHIN_S)
-        asked = archive.asked[0]
-        _wait_for(box, "delivered", uids)
+    loop.archive.way = "never"
+    uids = loop.send()
+    asked = eventually(lambda: next((one for one in loop.archive.asked if set(uids) <= set(one.uids)), None), within=_WITHIN_S)
+    _wait_for(loop.box, "delivered", uids)
 
-        box.restart()
-        stranger = report_to(box.port, "ARCHIVE", report("2.25.4711", dict.fromkeys(asked.uids, 0x0119)))
-        answer = report_to(box.port, "ARCHIVE", report(asked.transaction, dict.fromkeys(asked.uids, None)))
-        _wait_for(box, "proved", uids)
+    port = loop.box.restart().port
+    stranger = report_to(port, "ARCHIVE", report("2.25.4711", dict.fromkeys(asked.uids, 0x0119)))
+    answer = report_to(port, "ARCHIVE", report(asked.transaction, dict.fromkeys(asked.uids, None)))
+    _wait_for(loop.box, "proved", uids)
 
-        assert (stranger, answer) == (0, 0)
-        assert 1 == len(archive.asked)
-        assert "proof.transaction_unknown" in box.output()
+    assert (stranger, answer) == (0, 0)
+    assert [asked] == [one for one in loop.archive.asked if set(uids) & set(one.uids)]
+    assert "proof.transaction_unknown" in loop.box.output()
 
 
 def test_orthanc_proves_what_it_has(make_box: BoxMaker, tmp_path: Path) -> None:
     """Orthanc proves every image by storage commitment, reported on an association of its own, by C-FIND, and over the web by QIDO-RS."""
-    with Orthanc(tmp_path / "archive", dicomweb=True) as archive:
-        destinations: list[Table] = [
-            an_archive(archive.port),
-            an_archive(archive.port, name="asked", ae_title="ASKED", proof="query"),
-            {"name": "web", "kind": "stow", "url": archive.url, "proof": "query"},
-        ]
-        site = a_site(
-            sources=[a_source("CT1")],
-            destinations=destinations,
-            routes=[a_route("archive", "asked", "web")],
-            delivery={**QUICK_PROOF, "throttled": [1, 2]},
-        )
-        box = make_box(site).start()
-        archive.stop()
-        archive.know({"edge": ("EDGE", box.port)})
-        archive.start()
-
+    # It is started once, when the port of the box that it is to know is known.
+    archive = Orthanc(tmp_path / "archive", dicomweb=True)
+    destinations: list[Table] = [
+        an_archive(archive.port),
+        an_archive(archive.port, name="asked", ae_title="ASKED", proof="query"),
+        {"name": "web", "kind": "stow", "url": archive.url, "proof": "query"},
+    ]
+    site = a_site(
+        sources=[a_source("CT1")],
+        destinations=destinations,
+        routes=[a_route("archive", "asked", "web")],
+        delivery={**QUICK_PROOF, "throttled": [1, 2]},
+    )
+    box = make_box(site).start()
+    archive.know({"edge": ("EDGE", box.port)})
+    with archive:
         uids = _send(box, tmp_path / "scanner", 7)
         eventually(lambda: _proved(box) == 3 * len(uids), within=_WITHIN_S, message="all to be proved three times")
 

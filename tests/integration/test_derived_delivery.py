@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pydicom
+import pytest
 from pydicom.data import get_testdata_file
 
 from tests.support import dcmtk, part10, samples, sealed, senders
-from tests.support.box import Box, BoxMaker
+from tests.support.box import Box
 from tests.support.dcmtk import ArchiveMaker
-from tests.support.site import a_site, an_archive
+from tests.support.site import Table, a_route, a_site, a_source, an_archive
 
 _JPEG_LS, _JPEG_BASELINE = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.50"
 _HEADERS = [
@@ -31,6 +35,58 @@ def encode_buffer(source, rows, columns, *_):
 def decode_buffer(source):
     return source[-64 * 64 :], {"allowed_lossy_error": 0, "interleave_mode": 0}
 """
+
+
+@dataclass(frozen=True)
+class _Site:
+    """A box with a route for each test, by the calling title, and what its destinations have."""
+
+    box: Box
+    archives: dict[str, dcmtk.StoreScp]
+    share: Path
+
+    def arrived(self, name: str) -> dict[str, part10.Instance]:
+        """Return what an archive has, by UID."""
+        return _arrived(self.archives[name])
+
+    def received(self) -> dict[str, bytes]:
+        """Return every data set that the box has, by UID."""
+        return sealed.contents(self.box.data)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Site]:
+    """Run one box and its archives for all tests whose codecs work: starting them takes longer than any of the tests."""
+    dcmtk.require("dcmdjpls", "dcmdump", "storescp")
+    work = tmp_path_factory.mktemp("derived")
+    options = {"ls": [], "changed": [], "untouched": [], "refusing": ["+x="], "plain": ["--implicit"]}
+    share = work / "share"
+    share.mkdir()
+    (share / "dicom-edge.here").touch()
+    with contextlib.ExitStack() as stack:
+        archives = {name: dcmtk.StoreScp(work / name, options=more) for name, more in options.items()}
+        for archive in archives.values():
+            stack.enter_context(archive)
+
+        def to(name: str, **keys: object) -> Table:
+            return an_archive(archives[name].port, name=name, **keys)
+
+        destinations: list[Table] = [
+            to("ls", transcode="jpeg-ls"),
+            to("changed", headers=_HEADERS),
+            to("untouched"),
+            to("refusing", transcode="jpeg-ls"),
+            {"name": "share", "kind": "folder", "path": str(share), "transcode": "jpeg-ls", "headers": _HEADERS},
+            to("plain", transcode="uncompressed"),
+        ]
+        routes = [
+            a_route("ls", name="ls", when={"source": ["LS"]}),
+            a_route("changed", "untouched", "refusing", "share", name="each", when={"source": ["EACH"]}),
+            a_route("plain", name="plain", when={"source": ["PLAIN"]}),
+        ]
+        sources = [a_source(title) for title in ("LS", "EACH", "PLAIN")]
+        box = stack.enter_context(Box(work / "box", a_site(sources=sources, destinations=destinations, routes=routes)))
+        yield _Site(box, archives, share)
 
 
 def _sample(name: str, directory: Path) -> Path:
@@ -59,23 +115,19 @@ def _derived(box: Box) -> list[Path]:
     return [path for path in (box.data / "spool" / "derived").rglob("*") if path.is_file()]
 
 
-def test_jpeg_ls_arrives_with_the_same_pixels(make_box: BoxMaker, make_archive: ArchiveMaker, tmp_path: Path) -> None:
+def test_jpeg_ls_arrives_with_the_same_pixels(site: _Site, tmp_path: Path) -> None:
     """CT, MR and RLE arrive as JPEG-LS that DCMTK decodes to the same pixels; a report and lossy pixels arrive as they were sent."""
-    dcmtk.require("dcmdjpls", "storescp")
-    archive = make_archive().start()
-    box = make_box(a_site(destinations=[an_archive(archive.port, transcode="jpeg-ls")])).start()
     files = samples.ct(128).write(tmp_path / "ct", 3) + samples.structured_report().write(tmp_path / "sr")
     files += [_sample(name, tmp_path / "more") for name in ("MR_small.dcm", "MR_small_RLE.dcm", "SC_rgb_rle.dcm", "SC_rgb_jpeg_dcmtk.dcm")]
     sent = {part10.read(path).sop_instance_uid: path for path in files}
 
-    statuses = senders.send_once(box.port, files)
-    box.wait_until_delivered()
-    kept = sealed.contents(box.data)
+    statuses = senders.send_once(site.box.port, files, calling="LS")
+    site.box.wait_until_delivered()
+    kept, arrived = site.received(), site.arrived("ls")
 
     assert {0} == set(statuses.values())
-    assert {uid: part10.split(path.read_bytes())[1] for uid, path in sent.items()} == kept
-    assert [] == _derived(box)
-    arrived = _arrived(archive)
+    assert {uid: part10.split(path.read_bytes())[1] for uid, path in sent.items()} == {uid: kept[uid] for uid in sent}
+    assert [] == _derived(site.box)
     assert sent.keys() == arrived.keys()
     for uid, path in sent.items():
         values, data = part10.split(arrived[uid].path.read_bytes())
@@ -87,29 +139,16 @@ def test_jpeg_ls_arrives_with_the_same_pixels(make_box: BoxMaker, make_archive: 
             assert np.array_equal(pydicom.dcmread(path).pixel_array, _pixels(arrived[uid].path, tmp_path))
 
 
-def test_each_destination_gets_what_it_asks_for(make_box: BoxMaker, make_archive: ArchiveMaker, tmp_path: Path) -> None:
+def test_each_destination_gets_what_it_asks_for(site: _Site, tmp_path: Path) -> None:
     """One image arrives with other headers, untouched, plain where JPEG-LS is refused, and as JPEG-LS with other headers in a folder."""
-    dcmtk.require("dcmdump", "dcmdjpls", "storescp")
-    changed, untouched, refusing = make_archive().start(), make_archive("second").start(), make_archive("third", options=["+x="]).start()
-    share = tmp_path / "share"
-    share.mkdir()
-    (share / "dicom-edge.here").touch()
-    destinations = [
-        an_archive(changed.port, headers=_HEADERS),
-        an_archive(untouched.port, name="second"),
-        an_archive(refusing.port, name="third", transcode="jpeg-ls"),
-        {"name": "share", "kind": "folder", "path": str(share), "transcode": "jpeg-ls", "headers": _HEADERS},
-    ]
-    routes = [{"name": "all", "to": ["archive", "second", "third", "share"]}]
-    box = make_box(a_site(destinations=destinations, routes=routes)).start()
     (file,) = samples.ct(64).write(tmp_path / "ct")
     uid = part10.read(file).sop_instance_uid
     original, data = pydicom.dcmread(file), part10.split(file.read_bytes())[1]
 
-    senders.send_once(box.port, [file])
-    box.wait_until_delivered(within=60)
+    senders.send_once(site.box.port, [file], calling="EACH")
+    site.box.wait_until_delivered(within=60)
 
-    path = _arrived(changed)[uid].path
+    path = site.arrived("changed")[uid].path
     dump = subprocess.run(["dcmdump", "-q", str(path)], check=True, capture_output=True, timeout=60).stdout.decode()
     record = dump[dump.index("(0400,0561)") :]
     for line in (f"(0010,0020) LO [KH-{original.PatientID}]", "(0010,0021) LO [KHANH HOA]", "(0008,0080) LO [Bệnh viện]"):
@@ -117,12 +156,12 @@ def test_each_destination_gets_what_it_asks_for(make_box: BoxMaker, make_archive
     for line in (f"(0010,0020) LO [{original.PatientID}]", "(0400,0563) LO [DICOM Edge]", "(0400,0565) CS [COERCE]"):
         assert line in record
     assert (original.PixelData, uid) == (pydicom.dcmread(path).PixelData, pydicom.dcmread(path).SOPInstanceUID)
-    assert [data, data] == [part10.split(_arrived(archive)[uid].path.read_bytes())[1] for archive in (untouched, refusing)]
-    assert "derived.as_received" in box.output()
-    (shared,) = share.rglob("*.dcm")
+    assert [data, data] == [part10.split(site.arrived(name)[uid].path.read_bytes())[1] for name in ("untouched", "refusing")]
+    assert "derived.as_received" in site.box.output()
+    (shared,) = site.share.rglob("*.dcm")
     assert (_JPEG_LS, "KH-") == (part10.split(shared.read_bytes())[0][part10.TRANSFER_SYNTAX], pydicom.dcmread(shared).PatientID[:3])
     assert np.array_equal(original.pixel_array, _pixels(shared, tmp_path))
-    assert [] == _derived(box)
+    assert [] == _derived(site.box)
 
 
 def test_a_crashing_codec_costs_the_transcode_and_nothing_else(make_archive: ArchiveMaker, tmp_path: Path) -> None:
@@ -152,18 +191,16 @@ def test_a_crashing_codec_costs_the_transcode_and_nothing_else(make_archive: Arc
     assert "SIGSEGV" in output
 
 
-def test_uncompressed_arrives_uncompressed(make_box: BoxMaker, make_archive: ArchiveMaker, tmp_path: Path) -> None:
+def test_uncompressed_arrives_uncompressed(site: _Site, tmp_path: Path) -> None:
     """RLE, JPEG-LS and JPEG 2000 of one image arrive with that image's pixels, uncompressed, also over an association of implicit only."""
-    archive = make_archive(options=["--implicit"]).start()
-    box = make_box(a_site(destinations=[an_archive(archive.port, transcode="uncompressed")])).start()
     names = ("MR_small_RLE.dcm", "MR_small_jpeg_ls_lossless.dcm", "MR_small_jp2klossless.dcm")
     files = [_sample(name, tmp_path / "in") for name in names]
     original = get_testdata_file("MR_small.dcm")
     assert isinstance(original, str)
 
-    senders.send_once(box.port, files)
-    box.wait_until_delivered()
+    senders.send_once(site.box.port, files, calling="PLAIN")
+    site.box.wait_until_delivered()
 
-    arrivals = archive.arrivals()
+    arrivals = list(site.arrived("plain").values())
     assert [pydicom.dcmread(original).PixelData] * 3 == [pydicom.dcmread(one.path).PixelData for one in arrivals]
     assert {"1.2.840.10008.1.2"} == {part10.split(one.path.read_bytes())[0][part10.TRANSFER_SYNTAX] for one in arrivals}

@@ -18,6 +18,8 @@ from tests.support.site import a_route, a_site, an_archive
 from tests.support.sshd import Sshd
 
 _IMAGES = 6
+# What sshd logs once somebody tried to log in: that it worked, that it did not, and who went away in the middle of it.
+_AUTHENTICATING = ("Accepted publickey", "Failed ", "authenticating user", "invalid user")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ def test_a_server_whose_key_changed_gets_nothing(hospital: Hospital) -> None:
     old = hospital.server.fingerprints[0]
     hospital.server.stop()
     hospital.server.new_host_keys()
+    before = len(hospital.server.log())
     hospital.server.start()
     hospital.send()
 
@@ -126,7 +129,11 @@ def test_a_server_whose_key_changed_gets_nothing(hospital: Hospital) -> None:
     tested = hospital.box.command("destinations", "test", "depot")
     assert tested.returncode == 1
     assert "host_key" in tested.stdout
+    untrusted = hospital.server.log()[before:]
+    assert "Connection from" in untrusted
+    assert not any(word in untrusted for word in _AUTHENTICATING)
     site = (hospital.box.data / "site.toml").read_text(encoding="utf-8").replace(old, hospital.server.fingerprints[0])
     hospital.box.configure(site)
     hospital.box.wait_until_delivered()
+    assert _AUTHENTICATING[0] in hospital.server.log()[before + len(untrusted) :]
     assert len(list(hospital.server.folder.rglob("*.dcm"))) == _IMAGES

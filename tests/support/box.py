@@ -1,4 +1,6 @@
-"""The box as its users have it: a command, a data directory, a port and JSON. Nothing of `appliance` is imported here.
+"""The box as its users have it: a command, a data directory, a port and JSON.
+
+Nothing of `appliance` is imported here but what asks `status` as the command does: waiting must not take the processor from the box.
 
 Promises: `start` returns when READY was printed and the real port is known; whatever happens, `close` leaves no process of this box behind.
 Failures: `AssertionError` with the end of the box's own output when it does not start, stop or answer as the command line contract says.
@@ -18,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from appliance.manage.control import Control
 from tests.support import processes
 from tests.support.eventually import eventually
 
@@ -209,8 +212,8 @@ class Box:
 
     def outstanding(self) -> int:
         """Return how much is on its way: received and not recorded, or recorded and neither delivered nor held."""
-        status = self.cli("status")
-        return int(status["instances"]["incoming"]) + sum(int(status["deliveries"][state]) for state in ("queued", "sending", "deferred"))
+        status = Control(self.data / "run").status()
+        return status.instances["incoming"] + sum(status.deliveries[state] for state in ("queued", "sending", "deferred"))
 
     def count(self, state: str) -> int:
         """Return how many deliveries are in this state."""
@@ -222,7 +225,7 @@ class Box:
         while (left := self.outstanding()) > 0:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{left} still owed after {within:g} s: {self.cli('status')}\n{self.output()[-4000:]}")
-            time.sleep(0.25)
+            time.sleep(0.1)
 
     def _is_ready(self) -> bool:
         assert self._process is not None

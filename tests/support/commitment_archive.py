@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
@@ -66,7 +66,8 @@ class CommitmentArchive:
     def __enter__(self) -> Self:
         """Start."""
         ae = AE(self.title)
-        ae.add_supported_context(CTImageStorage, ExplicitVRLittleEndian)
+        for storage in (CTImageStorage, SecondaryCaptureImageStorage):
+            ae.add_supported_context(storage, ExplicitVRLittleEndian)
         ae.add_supported_context("1.2.840.10008.1.1")
         if self.takes_commitment:
             ae.add_supported_context(PUSH_MODEL)
@@ -114,7 +115,7 @@ class CommitmentArchive:
         time.sleep(_AFTER_THE_ANSWER_S)
         data_set = report(asked.transaction, results)
         if self.way == "same":
-            self.reported.append(_send(same, data_set))
+            self.reported.append(report_on(same, data_set))
         else:
             self.reported.append(report_to(self.box_port, self.reports_as, data_set, with_roles=self.way == "new"))
 
@@ -150,12 +151,13 @@ def report_to(port: int, calling: str, data_set: Dataset, *, with_roles: bool = 
         for context in association.accepted_contexts:
             # What the standard's default roles forbid, and archives do all the same.
             context._as_scp = True
-        return _send(association, data_set)
+        return report_on(association, data_set)
     finally:
         association.release()
 
 
-def _send(association: Association, data_set: Dataset) -> int | None:
+def report_on(association: Association, data_set: Dataset) -> int | None:
+    """Report on an association that is there; return the status of the answer, None where there is none."""
     kind = 2 if "FailedSOPSequence" in data_set else 1
     status, _ = association.send_n_event_report(data_set, kind, PUSH_MODEL, INSTANCE)
     return int(status.Status) if "Status" in status else None

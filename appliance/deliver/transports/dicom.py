@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from appliance.core.identity import AETitle
+from appliance.deliver.bandwidth import ShapedSource
 from appliance.deliver.own_faults import judge_damaged, judge_foreign_key, judge_missing, judge_unconvertible, judge_unreadable
 from appliance.deliver.schedule import response_deadline
 from appliance.deliver.task import Task
@@ -238,7 +239,7 @@ class DicomChannel:
         claim = task.claim
         source: OutgoingSource = sealed
         if way != task.context:
-            source = ConvertedSource(sealed.read, from_syntax=claim.transfer_syntax_uid, to_syntax=way[1])
+            source = ShapedSource(ConvertedSource(sealed.read, from_syntax=claim.transfer_syntax_uid, to_syntax=way[1]), sealed)
         try:
             response = self._association.store(
                 sop_class_uid=claim.sop_class_uid,

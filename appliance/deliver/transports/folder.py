@@ -1,7 +1,8 @@
 """Deliveries into a folder of this machine, most often a mounted share: written beside, made durable, then renamed.
 
 Promises: nothing is written unless the folder holds its marker, so a mount point whose share is not mounted never fills; what is written
-goes where the marker was seen, whatever is mounted meanwhile. A file that has its name is whole and was synced.
+goes where the marker was seen, whatever is mounted meanwhile. A file that has its name is whole, its content synced; so was its name,
+where the file system can sync a folder.
 Failures: `AssociationFailedError`; everything else is an outcome.
 Limits: a share whose server hangs holds the lanes of this destination, and of no other, until the kernel gives up; links inside the folder
 are not followed.
@@ -30,7 +31,9 @@ _FILE_MODE, _FOLDER_MODE = 0o660, 0o770
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 # File systems of shares that cannot sync a folder say so in one of these ways.
-_NOT_SYNCED = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES})
+_NOT_SYNCED = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES})
+# What a write or a name would mean by them, a sync does not: neither has anything to do with it.
+_SYNC_FAILED = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EROFS})
 
 
 class FolderTransport:
@@ -132,7 +135,7 @@ class FolderDraft:
     def finish(self) -> None:
         """Return when content and name are durable."""
         with _told():
-            os.fsync(self._file)
+            _sync_content(self._file)
             file, self._file = self._file, -1
             # A share may keep an error for the one who closes.
             os.close(file)
@@ -172,6 +175,16 @@ def _open_folders(root: int, names: list[str]) -> int:
             os.close(folder)
         folder = below
     return folder
+
+
+def _sync_content(file: int) -> None:
+    """Make a file's content durable. A file system that cannot has failed: the box may forget what it has."""
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno in _SYNC_FAILED:
+            raise FileTroubleError(Trouble.STORAGE_FAILED) from None
+        raise
 
 
 def _sync(folder: int) -> None:

@@ -1,6 +1,7 @@
-"""How the box says to a web server or a proxy who it is: the values of Authorization headers.
+"""How the box says to a web server who it is: the values of Authorization headers.
 
-Promises: a secret that cannot stand in a header is refused before anything is sent; no error repeats it.
+Promises: a secret that cannot stand in a header is refused before anything is sent; no error repeats it, and what a server says is not kept
+where it does.
 Failures: `CredentialsUnusableError` (operator).
 Limits: none.
 Standard: RFC 6750 2.1 (bearer), RFC 7617 (basic, in UTF-8).
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import re
+from urllib.parse import unquote_to_bytes
 
 from appliance.core.errors import ApplianceError, Fault
 
@@ -36,3 +38,13 @@ def basic(user: str, password: str) -> str:
     if ":" in user or not user.isprintable() or not password.isprintable():
         raise CredentialsUnusableError("the user or the password holds a character that cannot be sent")
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+
+
+def reveals(text: bytes, authorization: str) -> bool:
+    """Say whether a server's words hold the token, the password, or the header `authorization` in which they went, however escaped."""
+    kind, _, token = authorization.partition(" ")
+    secrets = [token.encode()]
+    if kind == "Basic":
+        secrets.append(base64.b64decode(token).partition(b":")[2])
+    forms = (text, text.replace(b"\\", b""), unquote_to_bytes(text))
+    return any(secret and secret in form for secret in secrets for form in forms)

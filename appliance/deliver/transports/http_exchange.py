@@ -2,7 +2,8 @@
 
 Promises: memory is constant whatever is sent; a body goes out whole or the connection ends; an answer that comes before the body is out
 stops the sending; what the server says is read within one deadline, however slowly it drips; nothing is ever repeated or followed here.
-Failures: `ExchangeBrokenError` (peer); what the pieces raise passes through, after the connection was cut.
+Failures: `ExchangeBrokenError` (peer); `RequestInvalidError` for pieces that are not as long as announced; what the pieces raise passes
+through. The connection was cut then.
 Limits: an answer beyond 1 MiB counts as one without a body.
 Standard: RFC 9112; h11 reads and writes it.
 """
@@ -42,6 +43,10 @@ class ExchangeBrokenError(ApplianceError):
         self.sent = sent
 
 
+class RequestInvalidError(ApplianceError):
+    """A request of ours is not what its own header announces; the server never had it whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """What a server answered; header names are lower case. `is_early`: it did not wait for the end of the request."""
@@ -54,6 +59,11 @@ class Response:
     def header(self, name: str) -> str:
         """Return the value of a header, empty where there is none."""
         return self.headers.get(name, "")
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether its body is compressed or otherwise no longer what its Content-Type says (RFC 9110 8.4)."""
+        return self.header("content-encoding").strip().lower() not in {"", "identity"}
 
 
 class HttpConnection:
@@ -87,7 +97,7 @@ class HttpConnection:
         """Send a request and return the answer, which may take `response_s` after the last piece.
 
         The first piece is made before anything is sent. Raises `ExchangeBrokenError`, `PeerUnreachableError` for a server that refuses
-        our certificate only now, and what the pieces raise.
+        our certificate only now, `RequestInvalidError`, and what the pieces raise.
         """
         self._sent, self._interim = False, 0
         is_done = False
@@ -96,6 +106,8 @@ class HttpConnection:
             is_done = True
         except h11.RemoteProtocolError as error:
             raise ExchangeBrokenError(Break.PROTOCOL, sent=self._sent) from error
+        except h11.LocalProtocolError as error:
+            raise RequestInvalidError("a request is not what it announced") from error
         finally:
             # Also what the pieces raised, and an answer that leaves the connection in a state of which nothing follows.
             if not is_done or self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:

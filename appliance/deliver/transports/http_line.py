@@ -14,7 +14,7 @@ import contextlib
 import select
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import h11
 
@@ -46,11 +46,10 @@ class ProxyFailedError(ApplianceError):
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An HTTP proxy; `authorization` is the value of Proxy-Authorization, or empty."""
+    """An HTTP proxy, which must let the box pass: it is shown no credentials."""
 
     host: str
     port: int
-    authorization: str = field(default="", repr=False)
 
 
 class HttpLine:
@@ -118,7 +117,7 @@ def open_line(
     if tls is None:
         return HttpLine(sock, where, progress_s)
     if proxy is not None:
-        _tunnel(HttpLine(sock, where, connect_s), proxy, f"[{host}]:{port}" if ":" in host else where, deadline)
+        _tunnel(HttpLine(sock, where, connect_s), f"[{host}]:{port}" if ":" in host else where, deadline)
     secure = TlsSocket(sock, tls.context, server_name=tls.name)
     shake_hands(SecureConnection(secure, progress_s=progress_s), tls, where, deadline)
     return HttpLine(secure, where, progress_s)
@@ -131,14 +130,11 @@ def _connect_to_proxy(proxy: Proxy, connect_s: float) -> socket.socket:
         raise ProxyFailedError(f"no connection to the HTTP proxy: {error}", kind=error.kind) from error
 
 
-def _tunnel(line: HttpLine, proxy: Proxy, authority: str, deadline: float) -> None:
+def _tunnel(line: HttpLine, authority: str, deadline: float) -> None:
     """Have the proxy connect us with the server. The line is closed where it does not."""
-    headers = [("Host", authority)]
-    if proxy.authorization:
-        headers.append(("Proxy-Authorization", proxy.authorization))
     client = h11.Connection(h11.CLIENT)
     try:
-        request = h11.Request(method="CONNECT", target=authority, headers=headers)
+        request = h11.Request(method="CONNECT", target=authority, headers=[("Host", authority)])
         line.send(client.send(request) + client.send(h11.EndOfMessage()))
         while True:
             event = client.next_event()

@@ -1,11 +1,12 @@
 """Deliveries over SFTP: an SSH session to a server whose host key is pinned, and one file an instance, renamed when it is whole.
 
 Promises: nothing, not even the account's name, is told to a server that shows another host key than the one that was pinned. A file that
-has its name is whole: the server said of it that it has every byte. Nothing runs against a fixed time, only against a standstill.
+has its name is whole: the server said of it that it has every byte, and where it can say so (fsync@openssh.com) that they are on its disk.
+Nothing runs against a fixed time, only against a standstill.
 Failures: `AssociationFailedError`; everything else is an outcome.
-Limits: whether the server's disk has what it says is its own promise (SFTP version 3 has no sync). Without the server's extension
-posix-rename a file that is sent again is gone for a moment before the new one has its name. Five round trips a file.
-Standard: RFC 4251 to 4254; draft-ietf-secsh-filexfer-02; PROTOCOL of OpenSSH (posix-rename@openssh.com).
+Limits: SFTP version 3 has no sync: of a server without that extension closing the file is believed, and the file's name is any server's own
+promise. Without the extension posix-rename a file that is sent again is gone for a moment before the new one has its name. Six round trips.
+Standard: RFC 4251 to 4254; draft-ietf-secsh-filexfer-02; PROTOCOL of OpenSSH (fsync@openssh.com, posix-rename@openssh.com).
 """
 
 from __future__ import annotations
@@ -21,11 +22,9 @@ from dataclasses import dataclass
 
 from paramiko.ecdsakey import ECDSAKey
 from paramiko.ed25519key import Ed25519Key
-from paramiko.message import Message
 from paramiko.pkey import PKey
 from paramiko.rsakey import RSAKey
-from paramiko.sftp import CMD_CLOSE, SFTP_EOF, SFTP_NO_SUCH_FILE, SFTP_OK, SFTP_PERMISSION_DENIED, SFTPError
-from paramiko.sftp_client import SFTPClient
+from paramiko.sftp import SFTPError
 from paramiko.sftp_file import SFTPFile
 from paramiko.ssh_exception import IncompatiblePeer, SSHException
 from paramiko.transport import Transport
@@ -36,6 +35,7 @@ from appliance.config.secret_files import SecretFileError, read_secret
 from appliance.deliver.file_verdicts import FileTroubleError, Trouble
 from appliance.deliver.transport import AssociationFailedError, Wanted
 from appliance.deliver.transports.files import FileChannel, OpenObject
+from appliance.deliver.transports.sftp_client import BoundedPacketizer, Client
 from appliance.deliver.verdict import judge_unreachable
 from appliance.dimse.association import PeerUnreachableError
 from appliance.dimse.reach import connect, tcp_hello
@@ -50,7 +50,6 @@ _KEY_TYPES: tuple[tuple[str, ...], ...] = (
 )
 # What the library raises for a session that ended, and for what is no SFTP or no UTF-8 in it.
 _BROKEN = (SSHException, EOFError, SFTPError, ValueError, IndexError, struct.error)
-_STATUSES = {SFTP_EOF: EOFError, SFTP_NO_SUCH_FILE: FileNotFoundError, SFTP_PERMISSION_DENIED: PermissionError}
 _PRIVATE_KEYS = (Ed25519Key, ECDSAKey, RSAKey)
 # The library logs names of files, which may be names of people where the layout asks for them.
 _SILENT = 100
@@ -151,7 +150,7 @@ class SftpTransport:
             raise AssociationFailedError(judge_unreachable(error.phase, error.kind)) from error
         # A peer whose machine is gone, or that takes nothing any more, is noticed by the kernel.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(peer.progress_s * 1000))
-        session = Transport(sock)
+        session = Transport(sock, packetizer_class=BoundedPacketizer)
         session.banner_timeout = session.handshake_timeout = session.auth_timeout = session.channel_timeout = math.ceil(peer.login_s)
         if key_types:
             session.get_security_options().key_types = key_types
@@ -184,13 +183,13 @@ class SftpTransport:
             raise FileTroubleError(Trouble.NOT_ADMITTED, "the destination wants more than a password or key, which the box cannot give")
 
 
-def _start_sftp(session: Transport, peer: SftpPeer) -> SFTPClient:
+def _start_sftp(session: Transport, peer: SftpPeer) -> Client:
     """Return SFTP on a session in which the box is logged in, the folder being there. Raises `FileTroubleError`."""
     try:
         channel = session.open_session(timeout=peer.login_s)
         channel.settimeout(peer.progress_s)
         channel.invoke_subsystem("sftp")
-        client = _Client(channel)
+        client = Client(channel)
     except (*_BROKEN, OSError):
         raise FileTroubleError(Trouble.NO_SFTP if session.is_active() else Trouble.HUNG_UP) from None
     try:
@@ -204,19 +203,10 @@ def _start_sftp(session: Transport, peer: SftpPeer) -> SFTPClient:
     return client
 
 
-class _Client(SFTPClient):
-    """SFTP whose errors hold no word of the server's: these need not be UTF-8, at which the library fails, and may name anybody."""
-
-    def _convert_status(self, msg: Message) -> None:
-        code = msg.get_int()
-        if code != SFTP_OK:
-            raise _STATUSES.get(code, OSError)(f"status {code}")
-
-
 class SftpPlace:
     """A folder at a server, in a session."""
 
-    def __init__(self, session: Transport, client: SFTPClient, path: str) -> None:
+    def __init__(self, session: Transport, client: Client, path: str) -> None:
         """Own the session."""
         self.session = session
         self.client = client
@@ -305,7 +295,8 @@ class SftpDraft:
             self._file.set_pipelined(pipelined=False)
             self._file.seek(self._length - len(self._last))
             self._file.write(self._last)
-            self._close()
+            client.sync_file(self._file)
+            client.close_file(self._file)
             if client.stat(self._temporary).st_size != self._length:
                 raise FileTroubleError(Trouble.SHORT)
             try:
@@ -321,11 +312,6 @@ class SftpDraft:
             with contextlib.suppress(*_BROKEN, OSError):
                 self._file.close()
                 self._place.client.remove(self._temporary)
-
-    def _close(self) -> None:
-        """Return when the server has closed the file. The library's own `close` says nothing of a server that could not."""
-        self._file._closed = True  # noqa: SLF001 (nothing may be closed twice: the handle may be another file's by then)
-        self._place.client._request(CMD_CLOSE, self._file.handle)  # noqa: SLF001 (as above)
 
     def _rename_plainly(self) -> None:
         """Give the file its name without posix-rename; what had it before goes only where it is in the way."""

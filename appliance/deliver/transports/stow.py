@@ -17,13 +17,14 @@ from urllib.parse import urlsplit
 
 from appliance.core.errors import ApplianceError
 from appliance.core.identity import escaped
-from appliance.deliver.own_faults import judge_damaged, judge_foreign_key, judge_missing, judge_unreadable
+from appliance.deliver.own_faults import judge_damaged, judge_foreign_key, judge_missing, judge_other_length, judge_unreadable
 from appliance.deliver.schedule import response_deadline
 from appliance.deliver.stow_report import StoreReportInvalidError, read_report
 from appliance.deliver.stow_verdicts import (
     UNLISTED,
     judge_broken_off,
     judge_credentials,
+    judge_encoded,
     judge_http,
     judge_instance,
     judge_proxy,
@@ -33,7 +34,8 @@ from appliance.deliver.stow_verdicts import (
 )
 from appliance.deliver.task import Task
 from appliance.deliver.transport import AssociationFailedError, Batch, Context, Outcome, Wanted
-from appliance.deliver.transports.http_exchange import ExchangeBrokenError, HttpConnection, Response
+from appliance.deliver.transports.http_credentials import reveals
+from appliance.deliver.transports.http_exchange import ExchangeBrokenError, HttpConnection, RequestInvalidError, Response
 from appliance.deliver.transports.http_line import HttpLine, Proxy, ProxyFailedError, open_line
 from appliance.deliver.transports.stow_body import Body, OpenObject, Part, prepare
 from appliance.deliver.verdict import Break, Verdict, judge_break, judge_unreachable
@@ -223,7 +225,8 @@ class StowChannel:
         peer = self._peer
         try:
             deadline_s = response_deadline(body.stored_bytes, peer.response_s)
-            response = self._connection.exchange("POST", target_of(peer), headers_for(peer, body), body.pieces(), response_s=deadline_s)
+            headers = headers_for(peer, body)
+            response = self._connection.exchange("POST", target_of(peer), headers, body.pieces(), response_s=deadline_s)
         except ExchangeBrokenError as error:
             verdict = judge_break(error.kind, after_first_pdv=error.sent, association_proved=self._has_served)
             return [Outcome(verdict)] * len(tasks)
@@ -238,7 +241,7 @@ class StowChannel:
                 raise
             return [Outcome(fault if task is body.current else judge_broken_off()) for task in tasks]
         self._has_served = True
-        return list(_judge(response, tasks))
+        return list(_judge(response, tasks, dict(headers).get("Authorization", "")))
 
 
 class WebCredentialsError(ApplianceError):
@@ -280,8 +283,7 @@ def target_of(peer: StowPeer, resource: str = "/studies") -> str:
 def headers_for(peer: StowPeer, body: Body | None = None) -> list[tuple[str, str]]:
     """Return the fields of a request. Raises `WebCredentialsError`."""
     headers = [("Host", urlsplit(peer.url).netloc), ("User-Agent", "DICOM-Edge"), ("Accept", "application/dicom+json")]
-    if peer.proxy is not None and peer.tls is None and peer.proxy.authorization:
-        headers.append(("Proxy-Authorization", peer.proxy.authorization))
+    headers.append(("Accept-Encoding", "identity"))
     if peer.authorization is not None:
         try:
             headers.append(("Authorization", peer.authorization()))
@@ -292,8 +294,8 @@ def headers_for(peer: StowPeer, body: Body | None = None) -> list[tuple[str, str
     return headers
 
 
-def _judge(response: Response, tasks: Sequence[Task]) -> Iterator[Outcome]:
-    """Yield how each task ended by an answer."""
+def _judge(response: Response, tasks: Sequence[Task], shown: str) -> Iterator[Outcome]:
+    """Yield how each task ended by an answer to a request that showed the Authorization `shown`."""
     status, in_company = response.status, len(tasks) > 1
     wait_s = retry_after_s(response.header("retry-after"), response.header("date"))
     is_success = status // 100 == _SUCCESS
@@ -303,13 +305,16 @@ def _judge(response: Response, tasks: Sequence[Task]) -> Iterator[Outcome]:
         return
     report = None
     if (is_success or status in _REPORTING) and not response.is_early:
+        if response.is_encoded:
+            yield from [Outcome(judge_encoded(status))] * len(tasks)
+            return
         try:
             report = read_report(response.body, response.header("content-type"))
         except StoreReportInvalidError:
             report = None
     for task in tasks:
         if report is None:
-            yield Outcome(judge_http(status, in_company=in_company, retry_after_s=wait_s), comment=_words(response))
+            yield Outcome(judge_http(status, in_company=in_company, retry_after_s=wait_s), comment=_words(response, shown))
         else:
             verdict, reason = judge_instance(
                 task.claim.sop_instance_uid, report, status, in_company=in_company, sent_before=task.sent_before
@@ -317,10 +322,10 @@ def _judge(response: Response, tasks: Sequence[Task]) -> Iterator[Outcome]:
             yield Outcome(wait_as_told(verdict, wait_s), reason)
 
 
-def _words(response: Response) -> str:
-    """Return what a server said in words, where it did."""
+def _words(response: Response, shown: str) -> str:
+    """Return what a server said in words, where it did, and did not repeat our own secret."""
     kind = response.header("content-type").partition(";")[0].strip().lower()
-    if kind not in {"text/plain", "application/json", "application/problem+json"}:
+    if kind not in {"text/plain", "application/json", "application/problem+json"} or response.is_encoded or reveals(response.body, shown):
         return ""
     return escaped(response.body[:_COMMENT_CHARACTERS])
 
@@ -334,6 +339,8 @@ def _own_fault(error: Exception) -> Verdict | None:
             return judge_foreign_key()
         case SealDamagedError() | SealFormatError() | ObjectHeaderError() | ConversionError():
             return judge_damaged()
+        case RequestInvalidError():
+            return judge_other_length()
         case OSError():
             return judge_unreadable()
         case _:

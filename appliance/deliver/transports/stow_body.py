@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from appliance.core.identity import Uid
-from appliance.deliver.bandwidth import unshaped
+from appliance.deliver.bandwidth import ShapedSource, unshaped
 from appliance.deliver.task import Task
 from appliance.dimse.conversion import EXPLICIT_LITTLE, ConversionError, ConvertedSource, convertible
 from appliance.spool.names import SpoolName
@@ -92,7 +92,7 @@ class Body:
                 read = sealed.read
                 own = part.task.claim.transfer_syntax_uid
                 if part.syntax != own:
-                    read = ConvertedSource(sealed.read, from_syntax=own, to_syntax=part.syntax).read
+                    read = ShapedSource(ConvertedSource(sealed.read, from_syntax=own, to_syntax=part.syntax), sealed).read
                 while piece := read(_PIECE_BYTES):
                     yield piece
         yield self._end

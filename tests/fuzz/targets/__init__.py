@@ -4,6 +4,7 @@ from tests.fuzz.target import Target
 from tests.fuzz.targets import (
     associations,
     commands,
+    commitments,
     conversion,
     data_sets,
     negotiation,
@@ -33,6 +34,7 @@ TARGETS: tuple[Target, ...] = (
     objects.HEADER,
     objects.NAME,
     reports.REPORT,
+    commitments.REPORT,
 )
 
 

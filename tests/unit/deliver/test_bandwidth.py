@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.core.identity import Uid
-from appliance.deliver.bandwidth import Bandwidth, TokenBucket, shaped
+from appliance.deliver.bandwidth import Bandwidth, ShapedSource, TokenBucket, shaped
+from appliance.dimse.conversion import EXPLICIT_LITTLE, IMPLICIT_LITTLE, ConvertedSource
 from appliance.keys.derive import Label, derive
 from appliance.keys.generations import active_recipients, ensure_keys, unlock
 from appliance.keys.root import create_root
@@ -95,7 +96,7 @@ def _an_object(spool: Spool, data: bytes) -> SpoolName:
 
 @pytest.mark.parametrize("read_bytes", [1000, 131_072, 10_000_000])
 def test_an_object_comes_whole_and_takes_its_time(spool: Spool, read_bytes: int) -> None:
-    """However much is asked for at once, the bytes are the same, reads are as full as without it, and a megabyte takes a second."""
+    """However much is asked for at once, the bytes are the same, a read is what a tenth of a second allows, a megabyte takes a second."""
     clock, data = FakeClock(), bytes(range(256)) * 4000
     name = _an_object(spool, data)
     bandwidth = Bandwidth(len(data), clock)
@@ -108,7 +109,7 @@ def test_an_object_comes_whole_and_takes_its_time(spool: Spool, read_bytes: int)
         header, length = sealed.header, sealed.length
 
     assert b"".join(pieces) == data
-    assert all(len(piece) == read_bytes for piece in pieces[:-1])
+    assert all(len(piece) == min(read_bytes, 102_400) for piece in pieces[:-1])
     assert (header.calling_title, length) == ("CT1", len(data))
     # What is saved goes at once, and nobody waits after the last piece.
     assert 0.65 <= clock.now().boottime - began <= 1.0
@@ -119,3 +120,36 @@ def test_without_a_bandwidth_objects_are_opened_as_ever(spool: Spool) -> None:
     opener = spool.open
 
     assert shaped(opener, None) is opener
+
+
+@pytest.mark.parametrize("bytes_per_s", [8_000, 32_000, 125_000])
+def test_a_slow_line_gets_its_bytes_evenly(spool: Spool, bytes_per_s: int) -> None:
+    """A transport that asks for 128 KiB at once sends within a twentieth of a low bandwidth in any ten seconds, in even pieces."""
+    clock, went = FakeClock(), list[tuple[float, int]]()
+    name = _an_object(spool, bytes(25 * bytes_per_s))
+
+    with shaped(spool.open, Bandwidth(bytes_per_s, clock))(name) as sealed:
+        began = clock.now().boottime
+        while piece := sealed.read(131_072):
+            went.append((clock.now().boottime - began, len(piece)))
+
+    for tenths in range(100):
+        begin = tenths / 10
+        brought = sum(size for at, size in went if begin <= at < begin + 10)
+        assert 0.95 * 10 * bytes_per_s <= brought <= 1.05 * 10 * bytes_per_s
+    assert all(size % 2 == 0 for _, size in went)
+
+
+@pytest.mark.parametrize(("bytes_per_s", "most"), [(32_000, 3200), (None, 131_072)])
+def test_what_is_converted_comes_as_evenly(spool: Spool, bytes_per_s: int | None, most: int) -> None:
+    """An object that is converted while it is sent is given in the same pieces, full ones where there is no bandwidth."""
+    pixels = bytes(300_000)
+    data = b"\xe0\x7f\x10\x00OW\x00\x00" + len(pixels).to_bytes(4, "little") + pixels
+    bandwidth = None if bytes_per_s is None else Bandwidth(bytes_per_s, FakeClock())
+
+    with shaped(spool.open, bandwidth)(_an_object(spool, data)) as sealed:
+        source = ShapedSource(ConvertedSource(sealed.read, from_syntax=EXPLICIT_LITTLE, to_syntax=IMPLICIT_LITTLE), sealed)
+        pieces = list(iter(lambda: source.read(131_072), b""))
+
+    assert {len(piece) for piece in pieces[:-1]} == {most}
+    assert b"".join(pieces)[8:] == pixels

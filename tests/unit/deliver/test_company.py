@@ -216,3 +216,41 @@ def test_one_that_failed_before_asks_for_no_company() -> None:
     run(desk, replace(numbered(1), outcomes=("http_in_company",)))
 
     assert archive.requests == [["1.2.1"], ["1.2.2", "1.2.3"]]
+
+
+def test_one_that_cannot_be_put_aside_keeps_no_other() -> None:
+    """Where a fault of ours also strikes while tasks are put aside, the one it strikes is given back, and all others are put aside."""
+    desk = TogetherDesk(TogetherDestination(Batch(4, 1 << 20)), *map(numbered, (2, 3, 4)))
+    desk.fails_at = 2
+    plain_aside = desk.put_aside
+
+    def put_aside(task: Task) -> None:
+        if task.claim.delivery_id == 1:
+            raise RuntimeError("another defect")
+        plain_aside(task)
+
+    desk.put_aside = put_aside  # type: ignore[method-assign]
+    run(desk, numbered(1))
+
+    assert (desk.returned, sorted(desk.aside), desk.has_ended) == ([1], [2, 3, 4], True)
+
+
+def test_one_that_cannot_be_let_go_keeps_no_other() -> None:
+    """One that can neither be put aside nor given back stays alone: the others are put aside, and the lane ends."""
+    desk = TogetherDesk(TogetherDestination(Batch(4, 1 << 20)), *map(numbered, (2, 3, 4)))
+    desk.fails_at = 2
+    plain_aside = desk.put_aside
+
+    def put_aside(task: Task) -> None:
+        if task.claim.delivery_id == 1:
+            raise RuntimeError("another defect")
+        plain_aside(task)
+
+    def give_back(_task: Task) -> None:
+        raise RuntimeError("a third one")
+
+    desk.put_aside = put_aside  # type: ignore[method-assign]
+    desk.give_back = give_back  # type: ignore[method-assign,assignment]
+    run(desk, numbered(1))
+
+    assert (sorted(desk.aside), desk.has_ended) == ([2, 3, 4], True)

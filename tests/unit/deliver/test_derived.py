@@ -327,3 +327,12 @@ def test_recipes_have_places_of_their_own() -> None:
     assert 4 == len(places)
     assert (1, 2) == (len(recipes[2].places), len(recipes[3].places))
     assert all(place.isalnum() for place in places)
+
+
+def test_what_was_derived_for_what_is_held_is_removed(tmp_path: Path) -> None:
+    """An object that the destination refuses is held for a day or for ever: what was derived of it is made again then."""
+    bench = Bench(tmp_path, FakeChannel([EXPLICIT, JPEG_LS_LOSSLESS], judge_store(0x0118)))
+
+    bench.channel.send(bench.task)
+
+    assert not bench.has_derived

@@ -14,6 +14,7 @@ import pytest
 from appliance.config.model import Delivery, DicomDestination
 from appliance.core.identity import AETitle, Uid
 from appliance.deliver.doctor import USUAL_CONTEXTS, Diagnosis, InUse, Phase, Senses, Step, examine
+from appliance.deliver.remedies import Remark
 from appliance.deliver.synthetic import TestImage
 from appliance.deliver.transport import Context
 from tests.fakes.script import Answer, Break, Caller, End, Greeting, Mood, Welcome, always, refuse, welcome, with_contexts
@@ -52,7 +53,7 @@ def failed(diagnosis: Diagnosis) -> Step:
     """Return the one phase that failed; those before it went well, those behind it were not reached."""
     broken = next(step for step in diagnosis.steps if not step.ok)
     at = diagnosis.steps.index(broken)
-    assert [step.phase for step in diagnosis.steps] == [phase for phase in Phase if phase not in (Phase.TLS, Phase.SEND)]
+    assert [step.phase for step in diagnosis.steps] == [phase for phase in Phase if phase not in (Phase.TLS, Phase.SEND, Phase.PROOF)]
     assert all(step.ok for step in diagnosis.steps[:at])
     assert [(step.ok, step.detail, step.advice) for step in diagnosis.steps[at + 1 :]] == [(False, "not reached", "")] * (5 - at)
     assert not diagnosis.ok
@@ -369,3 +370,24 @@ def test_the_test_image_is_a_dicom_image(syntax: Uid) -> None:
     assert (ds.PatientID, ds.PatientName, ds.Modality, ds.ConversionType) == ("DICOM-EDGE-TEST", "TEST^DICOM EDGE", "OT", "SYN")
     assert (ds.Rows, ds.Columns, len(ds.PixelData)) == (64, 64, 4096)
     assert images[0].sop_instance_uid != images[1].sop_instance_uid
+
+
+@pytest.mark.parametrize("mood", [None, always(Answer(0xA700))])
+def test_proof_is_asked_for_what_was_taken(archive: ScriptedArchive, mood: Mood | None) -> None:
+    """The image that the archive took is the one whose proof is looked for; where it took none, nothing is asked."""
+    if mood is not None:
+        archive.mood = mood
+    asked: list[str] = []
+
+    def proves(image: TestImage) -> tuple[bool, Remark]:
+        asked.append(image.sop_instance_uid)
+        return False, Remark("it is lost", "look for it")
+
+    destination = DicomDestination.model_validate({"name": "archive", "ae_title": "PACS1", "host": "127.0.0.1", "port": archive.port})
+    diagnosis = examine(destination, InUse((CT1,)), box=BOX, settings=QUICK, senses=OWN, sends=True, proves=proves)
+    unsent = examine(destination, InUse((CT1,)), box=BOX, settings=QUICK, senses=OWN, proves=proves)
+
+    step = step_of(diagnosis, Phase.PROOF)
+    assert (step.ok, step.detail) == (False, "not reached" if mood else "it is lost")
+    assert asked == ([] if mood else [archive.offers[0].sop_instance_uid])
+    assert unsent.steps[-1].phase is Phase.ECHO

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -559,3 +560,37 @@ def test_bytes_sent_again_by_wish_may_be_there_already(books: Books) -> None:
 
     with books.ledger.read():
         assert Deliveries(books.ledger).attempts(again or 0)[0].outcome == "duplicate_of_ours"
+
+
+def test_a_thread_that_cannot_be_started_costs_a_moment(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the machine has no thread left for a lane, what was claimed for it goes back and is sent with the next look."""
+    archive, uids = FakeDestination(), books.owe(count=2)
+    start, refused = threading.Thread.start, list[str]()
+
+    def scarce(thread: threading.Thread) -> None:
+        if thread.name.startswith("lane ") and not refused:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+    with Engine(books, a_site(), {"archive": archive}):
+        eventually(settled(books, uids))
+
+    assert refused == ["lane archive/1"]
+    assert sorted(archive.received) == sorted(uids)
+
+
+def test_what_was_derived_a_day_ago_is_swept(books: Books) -> None:
+    """What was derived for a delivery that was cancelled goes when it is a day old; what is younger stays."""
+    place = books.data / "spool" / "derived" / "ab12"
+    place.mkdir(parents=True)
+    old, young = place / "old", place / "young"
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (1000, 1000))
+
+    with Engine(books, a_site(), {"archive": FakeDestination()}):
+        eventually(lambda: not old.exists())
+
+    assert young.exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pydicom
@@ -133,6 +134,32 @@ def test_an_error_in_mid_file_leaves_nothing(share: Path, spool: Spool, monkeypa
     assert [path for path in share.rglob("*") if path.is_file()] == [share / MARKER]
 
 
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_share_that_cannot_sync_folders_takes_files(share: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """A file system that syncs files and no folders, as some of shares, gets the file under its name."""
+    one = an_object(spool)
+    monkeypatch.setattr(os, "fsync", _failing_sync(number, folders=True))
+
+    verdict = send(share, spool, one.task)
+
+    assert verdict.whose is Whose.DELIVERED
+    assert [path.name for path in share.rglob("*.dcm")] == ["1.2.3.4.1.dcm"]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EROFS, errno.EIO])
+def test_a_file_that_cannot_be_synced_is_the_storages_trouble(
+    share: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """What a sync says is no word about the file's name: the destination's storage fails, and nothing stays."""
+    one = an_object(spool)
+    monkeypatch.setattr(os, "fsync", _failing_sync(number, folders=False))
+
+    verdict = send(share, spool, one.task)
+
+    assert (verdict.whose, verdict.flag) == (Whose.SITE, "storage_failed")
+    assert [path for path in share.rglob("*") if path.is_file()] == [share / MARKER]
+
+
 def test_what_a_killed_try_left_is_replaced(share: Path, spool: Spool) -> None:
     """The draft of a try that was cut off is in the way of nobody, and gone afterwards."""
     one = an_object(spool)
@@ -190,6 +217,16 @@ def test_no_descriptor_is_left_open(share: Path, spool: Spool) -> None:
 
     eventually(lambda: _descriptors() <= before, within=5, message="the descriptors to be closed")
     channel.release()
+
+
+def _failing_sync(number: int, *, folders: bool) -> Callable[[int], None]:
+    """Return a sync that fails for folders, or for what is none; what is the spool's was synced before."""
+
+    def sync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) == folders:
+            raise OSError(number, os.strerror(number))
+
+    return sync
 
 
 def _descriptors() -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from appliance.config.model import Delivery
 from appliance.deliver.proof import SAMPLE, Meaning
@@ -343,3 +344,18 @@ def test_why_nothing_was_said_stands_at_the_delivery(bench: ProofBench) -> None:
 
     assert (DeliveryState.DELIVERED, "not proved: it lists only studies") == (bench.found(number).state, bench.found(number).reason)
     assert bench.waiting() == 1
+
+
+def test_who_waits_hears_what_a_report_says(bench: ProofBench) -> None:
+    """A report on a request of no delivery, which the receiver took, reaches who waits for it and nobody else, and is no unknown one."""
+    with bench.ledger.write():
+        Proofs(bench.ledger).keep("2.25.7", "PACS1SC", 5.0, [("1.2.3", None), ("1.2.4", 0x0112)], "a" * 32)
+
+    with bench.book.expected.expect("2.25.7") as awaited, bench.book.expected.expect("2.25.8") as other, capture_logs() as logs:
+        bench.book.take_reports()
+
+    assert awaited.come.is_set()
+    assert ("PACS1SC", {"1.2.3": None, "1.2.4": 0x0112}) == (awaited.caller, awaited.results)
+    assert not other.come.is_set()
+    assert "proof.transaction_unknown" not in [entry["event"] for entry in logs]
+    assert bench.book.expected.is_empty

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import struct
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from paramiko.sftp import SFTP_FAILURE, SFTP_OK, SFTP_OP_UNSUPPORTED
+from paramiko.ssh_exception import SSHException
 
 from appliance.config.layout import DEFAULT_LAYOUT
 from appliance.core.identity import AETitle
 from appliance.deliver.site_state import SiteState
 from appliance.deliver.transport import AssociationFailedError, Wanted
 from appliance.deliver.transports.sftp import SftpPeer, SftpTransport
+from appliance.deliver.transports.sftp_client import BoundedPacketizer
 from appliance.deliver.verdict import Verdict, Whose
 from appliance.spool.store import Spool
 from tests.fakes.ssh_server import PASSWORD, USER, SshServer
@@ -20,6 +27,9 @@ from tests.integration.transports.contract import an_object, send
 from tests.unit.spool.builders import a_spool
 
 WANTED = Wanted(AETitle("CT1"), ())
+# More than the kernels on both sides keep between them.
+_FLOOD_BYTES = 64 << 20
+_GREETING_BYTES = 100_000
 
 
 @pytest.fixture
@@ -166,3 +176,83 @@ def test_a_key_with_a_passphrase_is_refused(folder: Path, peer: SftpPeer, spool:
 
     assert (verdict.flag, verdict.site_state) == ("secret_unusable", SiteState.REFUSING)
     assert "passphrase" in verdict.text
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [b"SSH-2.0-Stranger\r\n" + struct.pack(">I", (1 << 30) + 4), b"SSH-2.0-Stranger\r\n" + struct.pack(">I", 0xFFFFFFFC)],
+    ids=["1 GiB", "4 GiB"],
+)
+def test_whoever_answers_cannot_fill_the_memory(peer: SftpPeer, spool: Spool, beginning: bytes) -> None:
+    """A stranger that announces a packet of a gibibyte is hung up on before it is read, and is no SSH server."""
+    with _flooding(beginning) as (port, taken):
+        verdict = refusal(SftpTransport(replace(peer, port=port), DEFAULT_LAYOUT, spool.open))
+
+    assert verdict.flag == "ssh_not_spoken"
+    assert sum(taken) < _FLOOD_BYTES
+
+
+def test_a_greeting_has_an_end() -> None:
+    """A line that goes on for ever is left where it is."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(bytes(_GREETING_BYTES))
+
+        with pytest.raises(SSHException, match="greeting"):
+            BoundedPacketizer(ours).readline(5)
+
+
+def test_a_logged_in_server_cannot_fill_the_memory(folder: Path, peer: SftpPeer, spool: Spool) -> None:
+    """SFTP's own packets are bounded as well: one that is larger than any is no SFTP."""
+    with SshServer(folder, announces=1 << 20) as server:
+        verdict = refusal(way(server, peer, spool))
+
+    assert verdict.flag == "ssh_no_sftp"
+
+
+@pytest.mark.parametrize("syncs", [SFTP_OK, SFTP_OP_UNSUPPORTED])
+def test_a_file_is_synced_before_it_has_its_name(folder: Path, peer: SftpPeer, spool: Spool, syncs: int) -> None:
+    """A server that says that it can sync is asked to before the rename; that it cannot after all is no failure of the file."""
+    with SshServer(folder, syncs=syncs) as server:
+        outcome = send(way(server, peer, spool), an_object(spool).task)
+
+    assert outcome.verdict.whose is Whose.DELIVERED
+    assert server.deeds == ["sync", "rename"]
+
+
+def test_a_server_that_does_not_announce_it_is_not_asked(folder: Path, peer: SftpPeer, spool: Spool) -> None:
+    """SFTP version 3 has no sync: a server without the extension is believed when it closed the file."""
+    with SshServer(folder) as server:
+        outcome = send(way(server, peer, spool), an_object(spool).task)
+
+    assert outcome.verdict.whose is Whose.DELIVERED
+    assert server.deeds == ["rename"]
+
+
+def test_a_file_that_cannot_be_synced_is_not_delivered(folder: Path, peer: SftpPeer, spool: Spool) -> None:
+    """A server whose disk fails at the sync has not got the file, and nothing of it stays."""
+    with SshServer(folder, syncs=SFTP_FAILURE) as server:
+        outcome = send(way(server, peer, spool), an_object(spool).task)
+
+    assert (outcome.verdict.whose, outcome.verdict.flag) == (Whose.INSTANCE, "file_refused")
+    assert server.deeds == ["sync"]
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+@contextlib.contextmanager
+def _flooding(beginning: bytes) -> Iterator[tuple[int, list[int]]]:
+    """Give the port of a server that says this, then more without an end, and how much of it each client took."""
+    taken: list[int] = []
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        with client, contextlib.suppress(OSError):
+            client.sendall(beginning)
+            while sum(taken) < _FLOOD_BYTES:
+                taken.append(client.send(bytes(65536)))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1], taken
+        thread.join(10)

@@ -105,10 +105,11 @@ def test_what_is_to_be_converted_is_read_before(sealed: SealedTasks) -> None:
 
 def test_reading_for_the_length_costs_no_bandwidth(sealed: SealedTasks) -> None:
     """An object that is read twice, once for its length, waits for its destination's bandwidth only as it is sent."""
-    task, clock = sealed.add(IMPLICIT_DATA, syntax=IMPLICIT), FakeClock()
+    data = IMPLICIT_DATA + b"\xfc\xff\xfc\xff\x00\x40\x00\x00" + bytes(0x4000)
+    task, clock = sealed.add(data, syntax=IMPLICIT), FakeClock()
     name = SpoolName.parse(task.claim.spool_name)
     assert name is not None
-    slow = shaped(sealed.spool.open, Bandwidth(len(IMPLICIT_DATA), clock))
+    slow = shaped(sealed.spool.open, Bandwidth(len(data), clock))
 
     before = clock.now()
     body = Body([prepare(task, name, slow)], slow)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.core.identity import Uid
+from appliance.ledger.completions import Completions
 from appliance.ledger.deliveries import Moved
 from appliance.ledger.vocabulary import DeliveryState, HoldClass
 from tests.unit.ledger.bench import CT, MR, Bench
@@ -111,6 +112,24 @@ def test_what_waits_for_a_removed_destination_is_held(bench: Bench) -> None:
         (HELD, HoldClass.CONFIGURATION, None, "the destination was removed")
     ] * 2
     assert bench.row(kept).state is QUEUED
+
+
+def test_what_waits_for_its_study_goes_on_waiting(bench: Bench) -> None:
+    """A removal does not touch what waits for its study, so that a return does not send it too early; once complete it is held."""
+    completions, instance = Completions(bench.ledger), bench.receive()
+    waiting = bench.owe(instance, "old")
+    with bench.ledger.write():
+        completions.defer(waiting)
+
+    with bench.ledger.write():
+        early = bench.deliveries.hold_removed({"archive"})
+        state = bench.deliveries.get(waiting).state
+        study = completions.find("1.2.3")
+        assert study is not None
+        completions.complete(study.id, 0.0)
+        late = bench.deliveries.hold_removed({"archive"})
+
+    assert (early, state, late) == ({}, DEFERRED, {"old": 1})
 
 
 def test_a_removal_leaves_the_rest_as_it_is(bench: Bench) -> None:

@@ -11,9 +11,12 @@ from appliance.config.model import Site
 from appliance.core.identity import Uid
 from appliance.deliver.acceptance import Acceptance
 from appliance.deliver.doctor import Diagnosis
+from appliance.dimse.commitment import CommitmentReport
 from appliance.ledger.destinations import DestinationState, DestinationStates
+from appliance.ledger.proofs import Proofs
 from appliance.manage.examination import Examinations
-from appliance.runtime.control import ControlServer, RequestRefusedError, ask
+from appliance.runtime.asking import RequestRefusedError, ask
+from appliance.runtime.control import ControlServer
 from appliance.runtime.questions import DestinationTestReply, DestinationTestRequest
 from tests.fakes.script import Welcome, welcome
 from tests.fakes.scripted_archive import ScriptedArchive
@@ -98,3 +101,15 @@ def test_a_destination_that_is_not_configured_is_refused_with_the_names(bench: B
         examine(bench, archive, "archive")
 
     assert (str(raised.value), raised.value.advice) == ("there is no destination 'archive'", "Destinations are: the archive.")
+
+
+def test_a_report_on_what_was_delivered_is_kept(bench: Bench) -> None:
+    """What an archive reports of another request while it is examined is in the ledger for the sender, with who said it."""
+    examinations = Examinations(bench.ledger, Site, lambda _name, _diagnosis: None)
+
+    examinations._keep(CommitmentReport("2.25.1", ("1.2.3",), (("1.2.4", 0x0112),)), "ARCHIVE", 5.0)
+
+    with bench.ledger.read():
+        kept = Proofs(bench.ledger).next_report()
+    assert kept is not None
+    assert (kept.transaction_uid, kept.caller, kept.results) == ("2.25.1", "ARCHIVE", (("1.2.3", None), ("1.2.4", 0x0112)))

@@ -204,3 +204,47 @@ def test_a_fault_is_not_remembered(spool: Spool, derivations: Derivations, monke
     again = derivations.answer(request)
 
     assert again.outcome == "derived"
+
+
+def test_without_room_nothing_is_made(spool: Spool, tmp_path: Path) -> None:
+    """Where the disk has no room to spare nothing is made and the answer says why; with room again it is."""
+    rooms = [False, True]
+    derivations = Derivations(spool, Workbench(), has_room=lambda _more: rooms.pop(0))
+    request = DeriveRequest(str(_stored(spool, _image())), "", _STEPS, _PLACE)
+
+    refused = derivations.answer(request)
+    left = list((tmp_path / "data" / "spool" / "derived" / _PLACE).iterdir())
+    made = derivations.answer(request)
+    derivations.close()
+
+    assert ("failed", "the disk is nearly full, and what is left is for images that arrive") == (refused.outcome, refused.reason)
+    assert [] == left
+    assert "derived" == made.outcome
+
+
+def test_what_grows_until_the_room_is_gone_is_dropped(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room that ends while something is made ends that, and leaves nothing of it."""
+    monkeypatch.setattr("appliance.opener.derivation._MEASURED_BYTES", 1)
+    rooms = [True, False]
+    derivations = Derivations(spool, Workbench(), has_room=lambda _more: rooms.pop(0))
+
+    reply = derivations.answer(DeriveRequest(str(_stored(spool, _image())), "", _STEPS, _PLACE))
+    derivations.close()
+
+    assert ("failed", []) == (reply.outcome, list((tmp_path / "data" / "spool" / "derived" / _PLACE).iterdir()))
+    assert "the disk is nearly full" in reply.reason
+
+
+def test_what_was_cleared_away_before_it_was_fetched_is_made_again(spool: Spool, tmp_path: Path) -> None:
+    """A start of the sender empties the place: who asks then for what was made before gets what is there."""
+    derivations, place = Derivations(spool, Workbench(), patience_s=0.0), tmp_path / "data" / "spool" / "derived" / _PLACE
+    request = DeriveRequest(str(_stored(spool, _image())), "jpeg-ls", (), _PLACE)
+    first = derivations.answer(request)
+    eventually(lambda: all(work.done() for work in derivations._known.values()))
+
+    spool.empty_derived()
+    eventually(lambda: derivations.answer(request).outcome == "derived")
+    derivations.close()
+
+    assert "working" == first.outcome
+    assert 1 == len(list(place.iterdir()))

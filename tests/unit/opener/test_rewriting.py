@@ -16,7 +16,7 @@ from appliance.core.identity import Uid
 from appliance.dimse.conversion import ConversionError
 from appliance.dimse.lossless import JPEG_LS_LOSSLESS
 from appliance.opener.elements import ElementsBrokenError
-from appliance.opener.headers import HeadersRefusedError
+from appliance.opener.headers import HeadersRefusedError, Step
 from appliance.opener.pixels import PixelsUnsuitableError
 from appliance.opener.rewriting import Job, Rewriting
 from tests.unit.opener.images import BIG, EXPLICIT, IMPLICIT, RECEIVED_AT, an_image, grey, read, rewritten, samples, written
@@ -266,3 +266,23 @@ def test_group_lengths_are_left_out() -> None:
     data = b"\x08\0\0\0UL\x04\0" + (500).to_bytes(4, "little") + written(image)
 
     assert (rewritten(data, transcode="jpeg-ls")[0]) == rewritten(written(image), transcode="jpeg-ls")[0]
+
+
+@pytest.mark.parametrize("transcode", ["jpeg-ls", "uncompressed"])
+def test_a_transform_that_only_jpeg_2000_undoes_stays(transcode: str) -> None:
+    """Pixels in YBR_RCT that were not in JPEG 2000 are not called RGB, which nobody made of them: the object stays as it is."""
+    data, syntax = _sample("SC_rgb_rle.dcm")
+    odd = read(data)
+    odd.PhotometricInterpretation = "YBR_RCT"
+
+    with pytest.raises(PixelsUnsuitableError, match="JPEG 2000"):
+        rewritten(written(odd), syntax=syntax, transcode=transcode)
+
+
+def test_a_label_stays_where_only_the_header_changes() -> None:
+    """Without a transcode the photometric interpretation is nobody's business."""
+    data = written(an_image(_COLOUR, PhotometricInterpretation="YBR_RCT"))
+
+    made, _ = rewritten(data, steps=[Step("prefix-patient-id", "KH-")])
+
+    assert "YBR_RCT" == read(made).PhotometricInterpretation

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+from appliance.opener import sandbox
+
 _TRY = """
 import json, os, socket, resource, ctypes, signal
 from appliance.opener import sandbox
@@ -51,3 +53,13 @@ def test_a_process_that_computes_for_ever_is_ended() -> None:
     result = subprocess.run([sys.executable, "-c", text], capture_output=True, timeout=60, check=False)
 
     assert result.returncode < 0
+
+
+def test_every_machine_allows_the_same_calls() -> None:
+    """The tables name the same calls, but for waiting, for which 64-bit ARM has no `poll`; no number stands for two calls."""
+    allowed: dict[str, set[str]] = {machine: set(calls) for machine, (_, calls) in sandbox.MACHINES.items()}
+
+    alone = {machine: names - (allowed["x86_64"] & allowed["aarch64"]) for machine, names in allowed.items()}
+
+    assert {"x86_64": {"poll"}, "aarch64": {"ppoll"}} == alone
+    assert all(len(calls) == len(set(calls.values())) for _, calls in sandbox.MACHINES.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +35,13 @@ from appliance.opener.frames import frame
 os.write(1, frame(b"R", b'{{"network": true, "system_calls": true}}'))
 while True:
     os.write(1, {deed})
+"""
+# One that ends its first job at once, with these words.
+_SAYING = """
+import os, time
+from appliance.opener.frames import frame
+os.write(1, frame(b"R", b'{{"network": true, "system_calls": true}}') + frame(b"E", {deed}))
+time.sleep(60)
 """
 
 Started = Callable[..., Workbench]
@@ -194,3 +202,21 @@ def test_closing_leaves_no_child(start: Started) -> None:
     workbench.close()
 
     assert child._process.returncode is not None
+
+
+@pytest.mark.parametrize("reason", ["M\u00fcller", "x" * 121, "two\nlines", "\x1b[2J"])
+def test_a_reason_that_none_of_ours_would_be_is_not_repeated(start: Started, reason: str) -> None:
+    """What a child gives as its reason is logged and stored: what is long, or more than printable ASCII, is left out."""
+    workbench = start(_SAYING, repr(json.dumps({"outcome": "unsuitable", "reason": reason}).encode()))
+
+    ended, _ = _run(workbench, b"")
+
+    assert {"outcome": "unsuitable", "reason": "its reason cannot be shown"} == ended
+
+
+def test_an_outcome_that_does_not_exist_costs_the_child(start: Started) -> None:
+    """A child that ends a job with a word that is none of ours spoke out of turn."""
+    workbench = start(_SAYING, repr(json.dumps({"outcome": "patient"}).encode()))
+
+    with pytest.raises(ChildFailedError, match="out of turn"):
+        _run(workbench, b"")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from appliance.core.errors import ApplianceError
-from appliance.runtime.control import ControlServer, NotRunningError, RequestRefusedError, RequestTimeoutError, ask
+from appliance.runtime.asking import NotRunningError, ReplyUnreadableError, RequestRefusedError, RequestTimeoutError, ask
+from appliance.runtime.control import ControlServer
 from appliance.runtime.datagrams import short_path
 from appliance.runtime.requests import QueueReply, QueueRequest, QueueRow, StatusRequest
 
@@ -96,3 +98,24 @@ def test_garbage_and_a_huge_length_do_no_harm(tmp_path: Path) -> None:
     server.close()
 
     assert reply == QueueReply(())
+
+
+def test_an_answer_of_another_version_is_read_or_said_to_be_unreadable(tmp_path: Path) -> None:
+    """Keys that are new are left out, keys with a default may be missing; what lacks another key, or holds another type, is no reply."""
+
+    @dataclass(frozen=True, slots=True)
+    class Newer:
+        rows: tuple[dict[str, object], ...]
+        more: str = "new"
+
+    row = {"id": 1, "destination": "a", "state": "queued", "hold_class": None, "priority": "routine", "study_instance_uid": "1.2"}
+    row |= {"sop_instance_uid": "1.2.3", "attempts": 0, "due": None, "reason": "", "colour": "red"}
+    answers = iter([Newer((row,)), Newer(({**row, "attempts": "many"},)), Newer(({"id": 1},))])
+    server = ControlServer(tmp_path, "router", {QueueRequest: lambda _: next(answers)})
+    reply = ask(tmp_path, "router", QueueRequest(), QueueReply)
+    for _ in range(2):
+        with pytest.raises(ReplyUnreadableError):
+            ask(tmp_path, "router", QueueRequest(), QueueReply)
+    server.close()
+
+    assert reply == QueueReply((QueueRow(1, "a", "queued", None, "routine", "1.2", "1.2.3", 0, None, ""),))

@@ -9,7 +9,7 @@ import threading
 from functools import partial
 from pathlib import Path
 
-from appliance.runtime.control import ask
+from appliance.runtime.asking import ask
 from appliance.runtime.requests import QueueReply, QueueRequest
 from appliance.runtime.supervisor import Program, Supervisor
 from tests.support.eventually import eventually
@@ -29,7 +29,7 @@ with Service(sys.argv[2], Path(sys.argv[1])) as service:
 _SUPERVISOR = """
 import sys
 from pathlib import Path
-from appliance.runtime.control import ask
+from appliance.runtime.asking import ask
 from appliance.runtime.requests import QueueReply, QueueRequest
 from appliance.runtime.supervisor import Program, Supervisor
 program = Program("a", 0, (sys.executable, "-c", sys.argv[2], sys.argv[1], "a"))

@@ -653,3 +653,21 @@ def test_two_recipients_both_open_what_was_received(tmp_path: Path) -> None:
     content = (tmp_path / "spool/incoming" / str(name)).read_bytes()
 
     assert opened(content, PRIVATE) == opened(content, OTHER_PRIVATE)
+
+
+def test_only_what_was_derived_long_ago_is_swept(tmp_path: Path) -> None:
+    """A sweep removes derived objects older than it is told, and touches neither younger ones nor originals."""
+    spool, made = a_spool(tmp_path), []
+    for uid in ("1.2.3", "1.2.4"):
+        with spool.admit(a_header(sop_instance_uid=uid), spool.derived("ab12")) as admission:
+            admission.write(b"derived")
+            made.append(admission.commit())
+    with spool.admit(a_header()) as admission:
+        admission.write(b"stored")
+        stored = admission.commit()
+    os.utime(tmp_path / "spool" / "derived" / "ab12" / str(made[0]), (1000, 1000))
+
+    swept = spool.sweep_derived(1001)
+
+    left = [path.name for path in (tmp_path / "spool" / "derived" / "ab12").iterdir()]
+    assert (swept, left, spool.incoming()) == (1, [str(made[1])], [stored])
