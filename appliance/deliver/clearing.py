@@ -24,7 +24,8 @@ from appliance.dimse.association import (
     PeerUnreachableError,
     TransferBrokenError,
 )
-from appliance.dimse.query import ImageQueries, Match, QueryNotAcceptedError, QueryPeer, QueryRefusedError, QueryTooLargeError
+from appliance.dimse.query import Match, QueryRefusedError, QueryTooLargeError
+from appliance.dimse.service import ServiceNotTakenError
 from appliance.runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -72,7 +73,7 @@ class SeriesNotAnsweredError(ApplianceError):
     fault = Fault.PEER
 
 
-_NOT_OPENED = (PeerUnreachableError, AssociationRejectedError, AssociationAbortedError, QueryNotAcceptedError, ArchiveNotAskableError)
+_NOT_OPENED = (PeerUnreachableError, AssociationRejectedError, AssociationAbortedError, ServiceNotTakenError, ArchiveNotAskableError)
 
 
 class Queries(Protocol):
@@ -88,20 +89,6 @@ class Queries(Protocol):
         """End."""
 
 
-def ask_archive(
-    peer: QueryPeer,
-    groups: Iterable[SeriesGroup],
-    *,
-    is_wanted: Callable[[], bool] = lambda: True,
-    open_queries: Callable[[QueryPeer], Queries] = ImageQueries,
-) -> Cleared:
-    """Ask by C-FIND for the instances of `groups`, a series at a time, for as long as `is_wanted`; what was not asked is unknown.
-
-    Takes as long as the archive does: call it from a thread that may wait.
-    """
-    return ask_by(lambda: open_queries(peer), groups, destination=str(peer.called), is_wanted=is_wanted)
-
-
 def ask_by(
     open_queries: Callable[[], Queries],
     groups: Iterable[SeriesGroup],
@@ -109,7 +96,11 @@ def ask_by(
     destination: str,
     is_wanted: Callable[[], bool] = lambda: True,
 ) -> Cleared:
-    """Ask as `ask_archive` does, in whatever way `open_queries` opens; `destination` is its name for the log."""
+    """Ask for the instances of `groups`, a series at a time, for as long as `is_wanted`; what was not asked is unknown.
+
+    `open_queries` begins to ask, by C-FIND or otherwise; `destination` is whom, for the log. Takes as long as the archive does: call it
+    from a thread that may wait.
+    """
     inquiry = _Inquiry(destination, open_queries)
     try:
         for group in groups:

@@ -186,8 +186,7 @@ class Dispatch:
             self._crew.joined(lane, thread, given.task)
         try:
             thread.start()
-        except Exception:
-            # The machine has no thread left. The next look, not this moment, is soon enough to try again.
+        except Exception:  # boundary: no thread is left; whatever it was, the claim goes back. Raised again: the next look is soon enough
             with self._changed:
                 self._crew.left(lane)
                 self._health.lane_ended(lane)

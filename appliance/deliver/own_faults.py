@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from appliance.deliver.verdict import Verdict, Whose
 from appliance.ledger.vocabulary import HoldClass
+from appliance.spool.age import SealDamagedError, SealForeignError, SealFormatError
+from appliance.spool.part10 import ObjectHeaderError
+from appliance.spool.store import SpoolKeyMissingError, SpoolObjectMissingError
 
 DAMAGED = "damaged_in_spool"
 """The flag of an object that does not authenticate and is to be quarantined."""
@@ -17,6 +20,30 @@ DAMAGED = "damaged_in_spool"
 _MISSING, _FOREIGN = "missing_in_spool", "sealed_for_another_key"
 SPOOL_FAULTS = frozenset({DAMAGED, _MISSING, _FOREIGN})
 """The flags of what the spool does not give."""
+
+SPOOL_ERRORS = (
+    SpoolObjectMissingError,
+    SealForeignError,
+    SpoolKeyMissingError,
+    SealDamagedError,
+    SealFormatError,
+    ObjectHeaderError,
+    OSError,
+)
+"""What opening and reading a sealed object raises, the disk's own errors among it."""
+
+
+def judge_spool(error: Exception) -> Verdict:
+    """Return the verdict on one of `SPOOL_ERRORS`."""
+    match error:
+        case SpoolObjectMissingError():
+            return judge_missing()
+        case SealForeignError() | SpoolKeyMissingError():
+            return judge_foreign_key()
+        case SealDamagedError() | SealFormatError() | ObjectHeaderError():
+            return judge_damaged()
+        case _:
+            return judge_unreadable()
 
 
 def judge_damaged() -> Verdict:

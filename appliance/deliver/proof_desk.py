@@ -28,9 +28,10 @@ from appliance.deliver.proof_book import ProofBook
 from appliance.deliver.recorder import RecorderClosedError
 from appliance.deliver.ways import web_queries
 from appliance.dimse.commitment import Reference
-from appliance.dimse.commitment_scu import CommitmentNotTakenError, CommitmentPeer, CommitmentRequests
+from appliance.dimse.commitment_scu import CommitmentRequests
 from appliance.dimse.failures import TransferBrokenError
-from appliance.dimse.query import ImageQueries, QueryPeer
+from appliance.dimse.query import ImageQueries
+from appliance.dimse.service import ServiceNotTakenError, ServicePeer
 from appliance.ledger.faults import LedgerError
 from appliance.ledger.proofs import Wanted
 from appliance.runtime.clock import Clock, Due
@@ -147,11 +148,11 @@ class ProofDesk:
 
     def _commit(self, to: DicomDestination, site: Site, wanted: Sequence[Wanted]) -> None:
         """Send one request. Raises what an association raises."""
-        peer = commitment_peer(to, site, self._tls)
+        peer = service_peer(to, site, self._tls)
         numbers = [one.delivery_id for one in wanted]
         try:
             requests = CommitmentRequests(peer, lambda report: self._book.keep(report, to.ae_title.text))
-        except CommitmentNotTakenError as error:
+        except ServiceNotTakenError as error:
             if not error.is_final:
                 raise
             log.warning("proof.not_possible", destination=to.name, deliveries=len(numbers), reason=_NOT_TAKEN)
@@ -204,10 +205,10 @@ def listen_for(requests: CommitmentRequests, come: threading.Event, seconds: flo
             requests.listen(min(left, _LISTEN_SLICE_S))
 
 
-def commitment_peer(to: DicomDestination, site: Site, tls: OutgoingTls) -> CommitmentPeer:
-    """Return whom to ask for storage commitment, and how."""
+def service_peer(to: DicomDestination, site: Site, tls: OutgoingTls) -> ServicePeer:
+    """Return whom to ask for proof, and how."""
     settings = site.delivery
-    return CommitmentPeer(
+    return ServicePeer(
         host=str(to.host),
         port=to.port,
         calling=site.box.ae_title,
@@ -225,16 +226,5 @@ def queries_of(to: DicomDestination | StowDestination, site: Site, tls: Outgoing
     if isinstance(to, StowDestination):
         terms = Terms(to, site.delivery, site.box.ae_title, site.tls)
         return lambda: web_queries(to, terms, tls)
-    settings = site.delivery
-    peer = QueryPeer(
-        host=str(to.host),
-        port=to.port,
-        calling=site.box.ae_title,
-        called=to.ae_title,
-        connect_s=settings.connect,
-        associate_s=settings.associate,
-        progress_s=settings.progress,
-        response_s=settings.response,
-        tls=tls.request(to, site.tls),
-    )
+    peer = service_peer(to, site, tls)
     return lambda: ImageQueries(peer)

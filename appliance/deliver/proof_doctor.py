@@ -20,13 +20,14 @@ from appliance.deliver.diagnosis import Senses, refusal
 from appliance.deliver.doctor import Proves
 from appliance.deliver.outgoing_tls import OutgoingTls
 from appliance.deliver.proof import Meaning, meaning_of
-from appliance.deliver.proof_desk import NEVER, commitment_peer, listen_for, new_transaction_uid, queries_of
+from appliance.deliver.proof_desk import NEVER, listen_for, new_transaction_uid, queries_of, service_peer
 from appliance.deliver.proof_reports import Awaited, ExpectedReports
 from appliance.deliver.remedies import Call, Remark
 from appliance.deliver.synthetic import SECONDARY_CAPTURE, SERIES_UID, STUDY_UID, TestImage
 from appliance.dimse.association import AssociationAbortedError, AssociationRejectedError, PeerUnreachableError, TransferBrokenError
 from appliance.dimse.commitment import CommitmentReport, Reference
-from appliance.dimse.commitment_scu import CommitmentNotTakenError, CommitmentRequests
+from appliance.dimse.commitment_scu import CommitmentRequests
+from appliance.dimse.service import ServiceNotTakenError
 from appliance.runtime.callers import LastCall
 
 # An archive with nothing else to do reports within seconds, and somebody sits in front of this and waits.
@@ -117,11 +118,11 @@ class _Commitment:
     def _ask(self, image: TestImage, awaited: Awaited) -> tuple[bool, Remark] | None:
         """Ask, and wait until a report is there or the time has passed; return what came of asking where no report will come, or None."""
         try:
-            requests = CommitmentRequests(commitment_peer(self._to, self._site, self._tls), self._heard)
+            requests = CommitmentRequests(service_peer(self._to, self._site, self._tls), self._heard)
         except (PeerUnreachableError, AssociationRejectedError, AssociationAbortedError) as error:
             remark = refusal(error, self._call())
             return False, Remark(f"storage commitment cannot be asked for: {remark.detail}", remark.advice)
-        except CommitmentNotTakenError:
+        except ServiceNotTakenError:
             return True, _unproved(f"the archive does not take requests for storage commitment from {self._call().calling}")
         try:
             status = requests.ask(self._transaction_uid, [Reference(SECONDARY_CAPTURE, image.sop_instance_uid)])

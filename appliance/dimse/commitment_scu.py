@@ -2,7 +2,7 @@
 
 Promises: a report is answered 0000 only after `on_report` returned, which means that it is durable; every report that comes while the
 association is open is answered. `ask` returns what the archive answered to the request, not what it reports.
-Failures: `CommitmentNotTakenError` (peer); while it opens what `associate` raises; afterwards `TransferBrokenError`.
+Failures: while it opens what `open_service` raises; afterwards `TransferBrokenError`.
 Limits: for one thread. Reports that come later come on an association of the archive's own, to the receiver.
 Standard: PS3.4 J.3.2 and J.3.3; PS3.7 10.1.1 (N-EVENT-REPORT) and 10.1.4 (N-ACTION). The default roles: the requestor is the SCU.
 """
@@ -11,12 +11,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from appliance.core.errors import ApplianceError, Fault
-from appliance.core.identity import AETitle
 from appliance.dimse import commands, statuses
-from appliance.dimse.association import AssociationRequest, OutgoingAssociation, associate
 from appliance.dimse.commitment import (
     COMMITMENT_INSTANCE,
     COMMITMENT_PUSH_MODEL,
@@ -28,68 +24,21 @@ from appliance.dimse.commitment import (
     encode_request,
     read_report,
 )
-from appliance.dimse.contexts import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from appliance.dimse.failures import Broken, TransferBrokenError
 from appliance.dimse.messages import Message, MessageReader
-from appliance.dimse.tls import TlsRequest
-
-
-class CommitmentNotTakenError(ApplianceError):
-    """The peer does not take storage commitment from this box; `is_final`: it says that it does not know it."""
-
-    fault = Fault.PEER
-
-    def __init__(self, result: int) -> None:
-        """Keep what the peer said of the context (PS3.8 table 9-18)."""
-        super().__init__(f"the peer does not take requests for storage commitment (context result {result})")
-        self.is_final = result == _ABSTRACT_SYNTAX_NOT_SUPPORTED
-
-
-_ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class CommitmentPeer:
-    """Whom to ask, and how long an answer may take (seconds); `tls` None is plain."""
-
-    host: str
-    port: int
-    calling: AETitle
-    called: AETitle
-    connect_s: float
-    associate_s: float
-    progress_s: float
-    response_s: float
-    tls: TlsRequest | None = None
+from appliance.dimse.service import ServicePeer, open_service
 
 
 class CommitmentRequests:
     """An association for requests. For one thread."""
 
-    def __init__(self, peer: CommitmentPeer, on_report: Callable[[CommitmentReport], None]) -> None:
-        """Associate. Raises what `associate` raises, and `CommitmentNotTakenError`."""
+    def __init__(self, peer: ServicePeer, on_report: Callable[[CommitmentReport], None]) -> None:
+        """Associate. Raises what `open_service` raises."""
         self._peer = peer
         self._on_report = on_report
         self._messages = MessageReader(LARGEST_REPORT)
-        syntaxes = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
-        request = AssociationRequest(
-            host=peer.host,
-            port=peer.port,
-            calling=peer.calling,
-            called=peer.called,
-            contexts=((COMMITMENT_PUSH_MODEL, syntaxes),),
-            connect_s=peer.connect_s,
-            associate_s=peer.associate_s,
-            progress_s=peer.progress_s,
-            tls=peer.tls,
-        )
-        self._association: OutgoingAssociation = associate(request)
-        granted = next(((syntax, number) for (_, syntax), number in self._association.accepted.items()), None)
-        if granted is None:
-            results = set(self._association.rejected.values())
-            self._association.release(peer.associate_s)
-            raise CommitmentNotTakenError(min(results, default=_ABSTRACT_SYNTAX_NOT_SUPPORTED))
-        self._syntax, self._context_id = granted
+        service = open_service(peer, COMMITMENT_PUSH_MODEL, "requests for storage commitment")
+        self._association, self._syntax, self._context_id = service.association, service.syntax, service.context_id
 
     def ask(self, transaction_uid: str, references: Sequence[Reference]) -> int | None:
         """Ask for commitment and return the status of the answer, None where it has none. Raises `TransferBrokenError`."""

@@ -2,8 +2,8 @@
 
 Promises: `images` returns what the peer listed, and only when the peer said that the list is complete; memory is bounded by the number of
 matches that was allowed. After an error but `QueryRefusedError` the association is over.
-Failures: `QueryNotAcceptedError`, `QueryRefusedError`, `QueryTooLargeError`, and what an association raises (`TransferBrokenError`); while
-it opens, what `associate` raises.
+Failures: `QueryRefusedError`, `QueryTooLargeError`, and what an association raises (`TransferBrokenError`); while it opens, what
+`open_service` raises.
 Limits: three UIDs and the level are read of each match, nothing else. A peer may list less than it has: what is listed is there, what is
 not listed may be there all the same.
 Standard: PS3.4 C.4.1 (C-FIND), C.6.2 (Study Root), PS3.7 9.1.2; PS3.5 7.1 (the identifier's encoding).
@@ -18,15 +18,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from appliance.core.errors import ApplianceError, Fault
-from appliance.core.identity import AETitle, Uid, uid_fault
+from appliance.core.identity import Uid, uid_fault
 from appliance.dimse import commands, statuses
-from appliance.dimse.association import AssociationRequest, OutgoingAssociation, associate
-from appliance.dimse.contexts import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from appliance.dimse.contexts import IMPLICIT_LITTLE_ENDIAN
 from appliance.dimse.failures import Broken, TransferBrokenError
 from appliance.dimse.messages import Message, MessageReader
 from appliance.dimse.prefix import ElementWalk
+from appliance.dimse.service import ServicePeer, open_service
 from appliance.dimse.statuses import Category
-from appliance.dimse.tls import TlsRequest
 
 # PS3.4 table C.6.2.3-1.
 STUDY_ROOT_FIND: Final = Uid("1.2.840.10008.5.1.4.1.2.2.1")
@@ -44,12 +43,8 @@ _VRS: Final = {SOP_INSTANCE: b"UI", LEVEL: b"CS", STUDY: b"UI", SERIES: b"UI"}
 _LARGEST_IDENTIFIER = 64 * 1024
 # The largest series that anybody stores are dynamic studies of some ten thousand slices.
 _MOST_MATCHES = 100_000
-
-
-class QueryNotAcceptedError(ApplianceError):
-    """The peer does not take queries (Study Root C-FIND) from this box."""
-
-    fault = Fault.PEER
+# An archive that lists these from a slow disk takes minutes.
+_QUERY_S = 600.0
 
 
 class QueryRefusedError(ApplianceError):
@@ -70,25 +65,6 @@ class QueryTooLargeError(ApplianceError):
 
 
 @dataclass(frozen=True, slots=True)
-class QueryPeer:
-    """Whom to ask, and how long it may take: `response_s` until the next match comes, `query_s` for all matches of a query.
-
-    `tls` None is plain.
-    """
-
-    host: str
-    port: int
-    calling: AETitle
-    called: AETitle
-    connect_s: float
-    associate_s: float
-    progress_s: float
-    response_s: float = 60.0
-    query_s: float = 600.0
-    tls: TlsRequest | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Match:
     """One match as the peer sent it; what it left out is empty. `level` is in capitals."""
 
@@ -101,28 +77,13 @@ class Match:
 class ImageQueries:
     """An association for queries. For one thread."""
 
-    def __init__(self, peer: QueryPeer, *, most_matches: int = _MOST_MATCHES) -> None:
-        """Associate. Raises what `associate` raises, and `QueryNotAcceptedError`."""
+    def __init__(self, peer: ServicePeer, *, query_s: float = _QUERY_S, most_matches: int = _MOST_MATCHES) -> None:
+        """Associate; all matches of a query may take `query_s`. Raises what `open_service` raises."""
         self._peer = peer
+        self._query_s = query_s
         self._most_matches = most_matches
-        syntaxes = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
-        request = AssociationRequest(
-            host=peer.host,
-            port=peer.port,
-            calling=peer.calling,
-            called=peer.called,
-            contexts=((STUDY_ROOT_FIND, syntaxes),),
-            connect_s=peer.connect_s,
-            associate_s=peer.associate_s,
-            progress_s=peer.progress_s,
-            tls=peer.tls,
-        )
-        self._association: OutgoingAssociation = associate(request)
-        granted = next(((syntax, number) for (_, syntax), number in self._association.accepted.items()), None)
-        if granted is None:
-            self._association.release(peer.associate_s)
-            raise QueryNotAcceptedError(f"{peer.called} at {peer.host}:{peer.port} does not take queries (Study Root C-FIND)")
-        self._syntax, self._context_id = granted
+        service = open_service(peer, STUDY_ROOT_FIND, "queries (Study Root C-FIND)")
+        self._association, self._syntax, self._context_id = service.association, service.syntax, service.context_id
 
     def images(self, study_instance_uid: str, series_instance_uid: str) -> list[Match]:
         """Return every instance of a series that the peer lists.
@@ -154,7 +115,7 @@ class ImageQueries:
 
     def _matches(self, message_id: int) -> list[Match]:
         """Read responses until the last one."""
-        deadline = time.monotonic() + self._peer.query_s
+        deadline = time.monotonic() + self._query_s
         messages = MessageReader(_LARGEST_IDENTIFIER)
         found: list[Match] = []
         while True:

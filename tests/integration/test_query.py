@@ -13,7 +13,7 @@ import pytest
 from pydicom import dcmread
 
 from appliance.core.identity import AETitle, Uid
-from appliance.deliver.clearing import Cleared, SeriesGroup, ask_archive
+from appliance.deliver.clearing import Cleared, SeriesGroup, ask_by
 from appliance.dimse import acse, commands, pdu
 from appliance.dimse.association import TransferBrokenError
 from appliance.dimse.contexts import ContextResult
@@ -24,12 +24,11 @@ from appliance.dimse.query import (
     STUDY,
     ImageQueries,
     Match,
-    QueryNotAcceptedError,
-    QueryPeer,
     QueryRefusedError,
     QueryTooLargeError,
     encode_identifier,
 )
+from appliance.dimse.service import ServiceNotTakenError, ServicePeer
 from appliance.dimse.upper_layer import Connection, ConnectionLostError
 from tests.support import samples
 from tests.support.dcmtk import ArchiveMaker, storescu
@@ -39,9 +38,23 @@ IMPLICIT = Uid("1.2.840.10008.1.2")
 STUDY_UID, SERIES_UID = "1.2.3", "1.2.3.4"
 
 
-def a_peer(port: int, *, called: str = "ARCHIVE") -> QueryPeer:
+def a_peer(port: int, *, called: str = "ARCHIVE") -> ServicePeer:
     """Return whom to ask, with short times."""
-    return QueryPeer("127.0.0.1", port, AETitle("EDGE"), AETitle(called), 2.0, 2.0, 2.0, response_s=2.0, query_s=5.0)
+    return ServicePeer(
+        host="127.0.0.1",
+        port=port,
+        calling=AETitle("EDGE"),
+        called=AETitle(called),
+        connect_s=2.0,
+        associate_s=2.0,
+        progress_s=2.0,
+        response_s=2.0,
+    )
+
+
+def asked(peer: ServicePeer, *groups: SeriesGroup) -> Cleared:
+    """Ask a peer for series by C-FIND."""
+    return ask_by(lambda: ImageQueries(peer), groups, destination="archive")
 
 
 def a_series(directory: Path, instances: int) -> tuple[list[Path], SeriesGroup]:
@@ -58,7 +71,7 @@ def test_an_archive_says_what_it_has(tmp_path: Path) -> None:
     with QueryArchive(tmp_path / "archive") as archive:
         storescu(archive.port, [*whole, *part[:2]], called="ARCHIVE")
 
-        cleared = ask_archive(a_peer(archive.port), [whole_group, part_group, SeriesGroup("2.25.1", "2.25.2", ("2.25.3",))])
+        cleared = asked(a_peer(archive.port), whole_group, part_group, SeriesGroup("2.25.1", "2.25.2", ("2.25.3",)))
 
     present = frozenset({*whole_group.sop_instance_uids, *part_group.sop_instance_uids[:2]})
     assert cleared == Cleared(present, frozenset({*part_group.sop_instance_uids[2:], "2.25.3"}), frozenset())
@@ -81,9 +94,9 @@ def test_an_archive_that_only_stores_cannot_be_asked(make_archive: ArchiveMaker)
     """Storescp refuses the context: nothing is cleared, and the reason says that it takes no queries."""
     archive = make_archive().start()
 
-    with pytest.raises(QueryNotAcceptedError):
+    with pytest.raises(ServiceNotTakenError):
         ImageQueries(a_peer(archive.port))
-    cleared = ask_archive(a_peer(archive.port), [SeriesGroup(STUDY_UID, SERIES_UID, ("1.2.5",))])
+    cleared = asked(a_peer(archive.port), SeriesGroup(STUDY_UID, SERIES_UID, ("1.2.5",)))
 
     assert cleared.unknown == {"1.2.5"}
     assert "does not take queries" in cleared.reason
@@ -136,12 +149,12 @@ Script = Callable[[Conversation], None]
 
 
 @pytest.fixture
-def ask() -> Iterator[Callable[[Script], QueryPeer]]:
+def ask() -> Iterator[Callable[[Script], ServicePeer]]:
     """Start archives that answer one association as a script says."""
     listeners: list[socket.socket] = []
     threads: list[threading.Thread] = []
 
-    def start(script: Script) -> QueryPeer:
+    def start(script: Script) -> ServicePeer:
         listener = socket.create_server(("127.0.0.1", 0))
 
         def run() -> None:
@@ -171,7 +184,7 @@ def identifier(level: str = "IMAGE", instance: str = "1.2.5") -> bytes:
     return encode_identifier({LEVEL: level, STUDY: STUDY_UID, SERIES: SERIES_UID, SOP_INSTANCE: instance}, IMPLICIT)
 
 
-def test_several_matches_in_one_unit_are_all_read(ask: Callable[[Script], QueryPeer]) -> None:
+def test_several_matches_in_one_unit_are_all_read(ask: Callable[[Script], ServicePeer]) -> None:
     """Archives put command and identifier into one unit, and warn about keys they do not know: every match counts."""
 
     def script(talk: Conversation) -> None:
@@ -188,7 +201,7 @@ def test_several_matches_in_one_unit_are_all_read(ask: Callable[[Script], QueryP
 
 
 @pytest.mark.parametrize(("status", "shown"), [(0xA900, "A900"), (0xC001, "C001"), (0x0122, "0122"), (0xFE00, "FE00"), (None, "no status")])
-def test_a_failure_is_told_with_its_status(ask: Callable[[Script], QueryPeer], status: int | None, shown: str) -> None:
+def test_a_failure_is_told_with_its_status(ask: Callable[[Script], ServicePeer], status: int | None, shown: str) -> None:
     """A list that ends in a failure is no list, whatever came before; the association can still be released."""
 
     def script(talk: Conversation) -> None:
@@ -204,7 +217,7 @@ def test_a_failure_is_told_with_its_status(ask: Callable[[Script], QueryPeer], s
     assert (caught.value.status, shown in str(caught.value)) == (status, True)
 
 
-def test_an_archive_that_answers_at_series_level_clears_nothing(ask: Callable[[Script], QueryPeer]) -> None:
+def test_an_archive_that_answers_at_series_level_clears_nothing(ask: Callable[[Script], ServicePeer]) -> None:
     """A series where instances were asked for: unknown, and said why."""
 
     def script(talk: Conversation) -> None:
@@ -212,7 +225,7 @@ def test_an_archive_that_answers_at_series_level_clears_nothing(ask: Callable[[S
         talk.connection.write(talk.respond(0))
         talk.until_the_end()
 
-    cleared = ask_archive(ask(script), [SeriesGroup(STUDY_UID, SERIES_UID, ("1.2.5",))])
+    cleared = asked(ask(script), SeriesGroup(STUDY_UID, SERIES_UID, ("1.2.5",)))
 
     assert cleared.present == frozenset()
     assert cleared.unknown == {"1.2.5"}
@@ -231,7 +244,7 @@ def test_an_archive_that_answers_at_series_level_clears_nothing(ask: Callable[[S
         pytest.param(lambda _: b"", id="nothing"),
     ],
 )
-def test_an_answer_that_is_none_ends_the_association(ask: Callable[[Script], QueryPeer], answer: Callable[[Conversation], bytes]) -> None:
+def test_an_answer_that_is_none_ends_the_association(ask: Callable[[Script], ServicePeer], answer: Callable[[Conversation], bytes]) -> None:
     """What breaks the protocol, or does not come, is one error, soon, and nothing is believed."""
 
     def script(talk: Conversation) -> None:
@@ -244,7 +257,7 @@ def test_an_answer_that_is_none_ends_the_association(ask: Callable[[Script], Que
     queries.release()
 
 
-def test_a_list_without_end_is_cut(ask: Callable[[Script], QueryPeer]) -> None:
+def test_a_list_without_end_is_cut(ask: Callable[[Script], ServicePeer]) -> None:
     """More matches than anybody can have asked for are not collected."""
 
     def script(talk: Conversation) -> None:
@@ -258,7 +271,7 @@ def test_a_list_without_end_is_cut(ask: Callable[[Script], QueryPeer]) -> None:
     queries.release()
 
 
-def test_an_archive_that_drips_is_given_up(ask: Callable[[Script], QueryPeer]) -> None:
+def test_an_archive_that_drips_is_given_up(ask: Callable[[Script], ServicePeer]) -> None:
     """Matches that come one by one without end do not outlast the time of a query, though each comes in time."""
     cut = threading.Event()
 
@@ -266,7 +279,7 @@ def test_an_archive_that_drips_is_given_up(ask: Callable[[Script], QueryPeer]) -
         while not cut.wait(0.05):
             talk.connection.write(talk.respond(0xFF00, identifier()))
 
-    queries = ImageQueries(replace(ask(script), query_s=0.5))
+    queries = ImageQueries(ask(script), query_s=0.5)
     with pytest.raises(TransferBrokenError):
         queries.images(STUDY_UID, SERIES_UID)
     cut.set()

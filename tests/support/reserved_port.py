@@ -1,4 +1,4 @@
-"""A port of the loopback that stays this test's own, also while nobody listens on it.
+"""A port that stays this test's own, also while nobody listens on it.
 
 Promises: until the socket is closed the kernel gives the port to nobody who did not ask for it by number; a connection to it is refused
 until somebody with SO_REUSEADDR listens there.
@@ -14,10 +14,14 @@ LOOPBACK = "127.0.0.1"
 
 
 def reserve() -> socket.socket:
-    """Return a socket that is bound to a free port and does not listen."""
+    """Return a socket that is bound to a free port and does not listen.
+
+    To the port of all addresses: bound to one, it would leave those of 127.0.2.7 and the like to callers that choose where they call
+    from, and an archive that listens on all addresses could not have it.
+    """
     holder = socket.socket()
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    holder.bind((LOOPBACK, 0))
+    holder.bind(("", 0))
     return holder
 
 

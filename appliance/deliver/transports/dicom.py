@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from appliance.core.identity import AETitle
 from appliance.deliver.bandwidth import ShapedSource
-from appliance.deliver.own_faults import judge_damaged, judge_foreign_key, judge_missing, judge_unconvertible, judge_unreadable
+from appliance.deliver.own_faults import SPOOL_ERRORS, judge_damaged, judge_missing, judge_spool, judge_unconvertible
 from appliance.deliver.schedule import response_deadline
 from appliance.deliver.task import Task
 from appliance.deliver.transport import AssociationFailedError, Context, Outcome, Wanted
@@ -50,10 +50,8 @@ from appliance.dimse.conversion import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Convers
 from appliance.dimse.stream import OutgoingSource
 from appliance.dimse.tls import TlsRequest
 from appliance.ledger.vocabulary import Priority
-from appliance.spool.age import SealDamagedError, SealForeignError, SealFormatError
 from appliance.spool.names import SpoolName
-from appliance.spool.part10 import ObjectHeaderError
-from appliance.spool.store import SealedObject, SpoolKeyMissingError, SpoolObjectMissingError
+from appliance.spool.store import SealedObject
 
 # PS3.8 D.1: the size every implementation has met; what a peer chokes on at 128 KiB is tried once more with this.
 _SMALL_PDU = 16_384
@@ -216,15 +214,9 @@ class DicomChannel:
         try:
             with self._open_object(name) as sealed:
                 return self._store(way, task, sealed)
-        except SpoolObjectMissingError:
-            return Outcome(judge_missing())
-        except (SealForeignError, SpoolKeyMissingError):
-            return Outcome(judge_foreign_key())
-        except (SealDamagedError, SealFormatError, ObjectHeaderError):
-            return Outcome(judge_damaged())
-        except OSError:
-            # The network's own errors come as TransferBrokenError: this one is the disk's.
-            return Outcome(judge_unreadable())
+        except SPOOL_ERRORS as error:
+            # The network's own errors come as TransferBrokenError: an OSError is the disk's.
+            return Outcome(judge_spool(error))
 
     def release(self) -> None:
         """End in good order, or cut the line of a peer that does not answer."""

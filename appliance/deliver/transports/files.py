@@ -17,15 +17,14 @@ from typing import Protocol
 from appliance.config.layout import LayoutTemplate
 from appliance.deliver.file_verdicts import STORED, FileTroubleError
 from appliance.deliver.layout import path_of, values_of, wanted_tags
-from appliance.deliver.own_faults import judge_damaged, judge_foreign_key, judge_missing, judge_unreadable
+from appliance.deliver.own_faults import SPOOL_ERRORS, judge_missing, judge_spool
 from appliance.deliver.task import Task
 from appliance.deliver.transport import Context, Outcome
 from appliance.deliver.verdict import Verdict
 from appliance.dimse.prefix import ElementWalk
-from appliance.spool.age import SealDamagedError, SealForeignError, SealFormatError
 from appliance.spool.names import SpoolName
-from appliance.spool.part10 import ObjectHeaderError, encode_copy_header
-from appliance.spool.store import SealedObject, SpoolKeyMissingError, SpoolObjectMissingError
+from appliance.spool.part10 import encode_copy_header
+from appliance.spool.store import SealedObject
 
 # Two chunks of the seal, and four requests of SFTP.
 _PIECE_BYTES = 128 * 1024
@@ -98,15 +97,9 @@ class FileChannel:
         try:
             with self._open_object(name) as sealed:
                 return Outcome(self._put(task, name, sealed))
-        except SpoolObjectMissingError:
-            return Outcome(judge_missing())
-        except (SealForeignError, SpoolKeyMissingError):
-            return Outcome(judge_foreign_key())
-        except (SealDamagedError, SealFormatError, ObjectHeaderError):
-            return Outcome(judge_damaged())
-        except OSError:
-            # The place's own errors come as FileTroubleError: this one is the spool's disk's.
-            return Outcome(judge_unreadable())
+        except SPOOL_ERRORS as error:
+            # The place's own errors come as FileTroubleError: an OSError is the spool's disk's.
+            return Outcome(judge_spool(error))
 
     def release(self) -> None:
         """Close."""

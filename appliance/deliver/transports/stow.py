@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from appliance.core.errors import ApplianceError
 from appliance.core.identity import escaped
-from appliance.deliver.own_faults import judge_damaged, judge_foreign_key, judge_missing, judge_other_length, judge_unreadable
+from appliance.deliver.own_faults import SPOOL_ERRORS, judge_damaged, judge_missing, judge_other_length, judge_spool
 from appliance.deliver.schedule import response_deadline
 from appliance.deliver.stow_report import StoreReportInvalidError, read_report
 from appliance.deliver.stow_verdicts import (
@@ -42,10 +42,7 @@ from appliance.deliver.verdict import Break, Verdict, judge_break, judge_unreach
 from appliance.dimse.conversion import ConversionError
 from appliance.dimse.failures import PeerUnreachableError
 from appliance.dimse.tls import TlsRequest
-from appliance.spool.age import SealDamagedError, SealForeignError, SealFormatError
 from appliance.spool.names import SpoolName
-from appliance.spool.part10 import ObjectHeaderError
-from appliance.spool.store import SpoolKeyMissingError, SpoolObjectMissingError
 
 # A request is repeated whole when its answer is lost: what a lost answer may cost stays small, and one large object goes alone.
 BATCH_BYTES = 64 << 20
@@ -332,16 +329,8 @@ def _words(response: Response, shown: str) -> str:
 
 def _own_fault(error: Exception) -> Verdict | None:
     """Return the verdict on what is wrong with an object of ours, None for any other error."""
-    match error:
-        case SpoolObjectMissingError():
-            return judge_missing()
-        case SealForeignError() | SpoolKeyMissingError():
-            return judge_foreign_key()
-        case SealDamagedError() | SealFormatError() | ObjectHeaderError() | ConversionError():
-            return judge_damaged()
-        case RequestInvalidError():
-            return judge_other_length()
-        case OSError():
-            return judge_unreadable()
-        case _:
-            return None
+    if isinstance(error, ConversionError):
+        return judge_damaged()
+    if isinstance(error, RequestInvalidError):
+        return judge_other_length()
+    return judge_spool(error) if isinstance(error, SPOOL_ERRORS) else None

@@ -297,6 +297,11 @@ class Books:
             return stored.state
 
 
+def settled(books: Books, uids: list[str], state: DeliveryState = DeliveryState.DELIVERED) -> Callable[[], bool]:
+    """Return the question whether all these deliveries are in this state."""
+    return lambda: books.states(uids) == [state] * len(uids)
+
+
 class Engine:
     """A sender in a thread, for the length of a block."""
 

@@ -8,11 +8,21 @@ from dataclasses import dataclass, field
 import pytest
 
 from appliance.core.identity import AETitle
-from appliance.deliver.clearing import Cleared, SeriesGroup, ask_archive
+from appliance.deliver.clearing import Cleared, SeriesGroup, ask_by
 from appliance.dimse.association import AssociationRejectedError, Broken, PeerUnreachableError, TransferBrokenError, Unreachable
-from appliance.dimse.query import Match, QueryNotAcceptedError, QueryPeer, QueryRefusedError, QueryTooLargeError
+from appliance.dimse.query import Match, QueryRefusedError, QueryTooLargeError
+from appliance.dimse.service import ServiceNotTakenError, ServicePeer
 
-PEER = QueryPeer("10.1.0.5", 104, AETitle("EDGE"), AETitle("PACS1"), 1.0, 1.0, 1.0)
+PEER = ServicePeer(
+    host="10.1.0.5",
+    port=104,
+    calling=AETitle("EDGE"),
+    called=AETitle("PACS1"),
+    connect_s=1.0,
+    associate_s=1.0,
+    progress_s=1.0,
+    response_s=1.0,
+)
 BROKEN = TransferBrokenError(Broken.CLOSED, "the peer closed the connection", after_first_pdv=True)
 
 Answer = list[Match] | Exception
@@ -39,7 +49,7 @@ class FakeArchive:
     asked: list[str] = field(default_factory=list)
     known_series: frozenset[str] = frozenset()
 
-    def open(self, _peer: QueryPeer) -> FakeArchive:
+    def open(self) -> FakeArchive:
         """Associate, or refuse to."""
         if self.refusals:
             raise self.refusals.pop(0)
@@ -65,7 +75,7 @@ class FakeArchive:
 
 def ask(archive: FakeArchive, *groups: SeriesGroup, is_wanted: Callable[[], bool] = lambda: True) -> Cleared:
     """Ask the archive for these series."""
-    return ask_archive(PEER, groups, open_queries=archive.open, is_wanted=is_wanted)
+    return ask_by(archive.open, groups, destination="PACS1", is_wanted=is_wanted)
 
 
 def test_what_is_listed_is_present_and_the_rest_absent() -> None:
@@ -157,7 +167,7 @@ def test_a_question_that_breaks_twice_is_unknown() -> None:
     [
         PeerUnreachableError("10.1.0.5:104 does not answer", phase="connect", kind=Unreachable.TIMEOUT),
         AssociationRejectedError(1, 1, 3),
-        QueryNotAcceptedError("PACS1 at 10.1.0.5:104 does not take queries (Study Root C-FIND)"),
+        ServiceNotTakenError(PEER, "queries (Study Root C-FIND)", 3),
     ],
 )
 def test_an_archive_that_cannot_be_asked_clears_nothing(refusal: Exception) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from appliance.deliver.lane import Lane
 from appliance.deliver.recorder import RecorderClosedError
@@ -24,6 +21,7 @@ from tests.unit.deliver.bench import (
     a_destination,
     a_site,
     broken,
+    settled,
     status,
     success,
 )
@@ -102,19 +100,6 @@ class TogetherDesk(FakeDesk):
             return super().settle(lane, task, outcome)
         self.settled.append((task.claim.delivery_id, outcome.verdict.flag))
         return None
-
-
-@pytest.fixture
-def books(tmp_path: Path) -> Iterator[Books]:
-    """A new ledger."""
-    kept = Books(tmp_path)
-    yield kept
-    kept.ledger.close()
-
-
-def settled(books: Books, uids: list[str], state: DeliveryState = DELIVERED) -> Callable[[], bool]:
-    """Return the question whether all these deliveries are in this state."""
-    return lambda: books.states(uids) == [state] * len(uids)
 
 
 def test_what_waits_goes_together(books: Books) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -32,6 +31,7 @@ from tests.unit.deliver.bench import (
     a_destination,
     a_site,
     broken,
+    settled,
     status,
     success,
 )
@@ -40,19 +40,6 @@ DELIVERED, HELD, QUEUED, DEFERRED = DeliveryState.DELIVERED, DeliveryState.HELD,
 
 ABORT = judge_break(Break.ABORT_USER, after_first_pdv=True, association_proved=True)
 LOST = judge_break(Break.CLOSED, after_first_pdv=True, association_proved=True)
-
-
-@pytest.fixture
-def books(tmp_path: Path) -> Iterator[Books]:
-    """A new ledger."""
-    kept = Books(tmp_path)
-    yield kept
-    kept.ledger.close()
-
-
-def settled(books: Books, uids: list[str], state: DeliveryState = DELIVERED) -> Callable[[], bool]:
-    """Return the question whether all these deliveries are in this state."""
-    return lambda: books.states(uids) == [state] * len(uids)
 
 
 def only_for(uid: str, answer: Callable[[Task], Outcome]) -> Callable[[Task], Outcome]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -24,14 +23,6 @@ from tests.unit.deliver.bench import CT, EXPLICIT, MR, SHORT, Books, Engine, Fak
 DELIVERED, HELD = DeliveryState.DELIVERED, DeliveryState.HELD
 STRANGER = judge_reject(1, 1, 3)
 FOR_EVER = SHORT.model_copy(update={"refusing": 3600.0})
-
-
-@pytest.fixture
-def books(tmp_path: Path) -> Iterator[Books]:
-    """A new ledger."""
-    kept = Books(tmp_path)
-    yield kept
-    kept.ledger.close()
 
 
 def delivered(books: Books, uids: list[str]) -> Callable[[], bool]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -16,25 +15,26 @@ from appliance.ledger.deliveries import Deliveries, Moved
 from appliance.ledger.vocabulary import DeliveryState, HoldClass
 from appliance.runtime.clock import SystemClock
 from tests.support.eventually import eventually
-from tests.unit.deliver.bench import CT, EXPLICIT, MR, SHORT, Books, Engine, FakeDestination, a_destination, a_site, broken, status, success
+from tests.unit.deliver.bench import (
+    CT,
+    EXPLICIT,
+    MR,
+    SHORT,
+    Books,
+    Engine,
+    FakeDestination,
+    a_destination,
+    a_site,
+    broken,
+    settled,
+    status,
+    success,
+)
 
 DELIVERED, HELD, QUEUED, DEFERRED = DeliveryState.DELIVERED, DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.DEFERRED
 ABORT = judge_break(Break.ABORT_USER, after_first_pdv=True, association_proved=True)
 # So long that nothing in these tests is tried again for it.
 LONG = SHORT.model_copy(update={"refusing": 3600.0, "throttled": (3600.0, 3600.0)})
-
-
-@pytest.fixture
-def books(tmp_path: Path) -> Iterator[Books]:
-    """A new ledger."""
-    kept = Books(tmp_path)
-    yield kept
-    kept.ledger.close()
-
-
-def settled(books: Books, uids: list[str], state: DeliveryState = DELIVERED) -> Callable[[], bool]:
-    """Return the question whether all these deliveries are in this state."""
-    return lambda: books.states(uids) == [state] * len(uids)
 
 
 def only_for(uids: list[str], answer: Callable[[Task], Outcome]) -> Callable[[Task], Outcome]:
