@@ -1,7 +1,8 @@
 """How many of everything there is, counted no more often than it is worth: a million rows take a walk of a tenth of a second each.
 
 Promises: what `Counts.get` returns was counted at most `_OLDEST_S` ago, and less where counting is cheap: a small ledger is counted anew
-each time. However many ask at once, one of them counts.
+each time. However many ask at once, one of them counts. An object on its way from `incoming/` into the ledger may be counted in both, never
+in neither.
 Failures: those of the ledger.
 Limits: instances and deliveries are counted at the same time by two threads, hence not in the same snapshot of the ledger.
 """
@@ -9,7 +10,7 @@ Limits: instances and deliveries are counted at the same time by two threads, he
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -35,8 +36,9 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """One count of everything. `owed` has the destinations that were asked for, by id."""
+    """One count of everything. `incoming` is not recorded yet; `owed` has the destinations that were asked for, by id."""
 
+    incoming: int
     deliveries: Mapping[DeliveryState, int]
     instances: InstanceTotals
     owed: Mapping[str, Owed]
@@ -51,8 +53,9 @@ class _Remembered:
 class Counts:
     """The latest count. Threads may share it; call it outside `read()`, since it reads for itself."""
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        """Count nothing yet."""
+    def __init__(self, ledger: Ledger, clock: Clock, incoming: Callable[[], int]) -> None:
+        """Count nothing yet; `incoming` counts what is in no ledger yet."""
+        self._incoming = incoming
         self._ledger = ledger
         self._instances = Instances(ledger)
         self._queue = Queue(ledger)
@@ -74,13 +77,15 @@ class Counts:
             return counted
 
     def _count(self, destination_ids: Collection[str]) -> Counted:
+        # Before the ledger: what is recorded in between is then in both.
+        incoming = self._incoming()
         # The two long walks decipher different pages and do not hold the interpreter's lock, so two cores do them in the time of one.
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="counts") as beside:
             instances = beside.submit(self._count_instances)
             with self._ledger.read():
                 deliveries = self._queue.counts()
                 owed = {each: Owed(self._queue.waiting(each), self._queue.held(each)) for each in destination_ids}
-            return Counted(deliveries, instances.result(), owed)
+            return Counted(incoming, deliveries, instances.result(), owed)
 
     def _count_instances(self) -> InstanceTotals:
         try:

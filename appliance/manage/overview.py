@@ -79,7 +79,7 @@ class Overview:
         self._current = site
         self._run_dir = run_dir
         self._clock = clock
-        self._counts = Counts(ledger, clock)
+        self._counts = Counts(ledger, clock, spool.waiting)
 
     @property
     def _site(self) -> Site:
@@ -109,8 +109,8 @@ class Overview:
         """Return the state of the box in one page."""
         alive = {daemon.name for daemon in living(self._run_dir) if daemon.ready}
         # What was damaged before the router could record it is in no ledger, so both are counted where they are.
-        apart = {"incoming": self._spool.waiting(), InstanceState.QUARANTINED.value: self._spool.quarantined()}
         counted = self._counts.get(self._destination_ids())
+        apart = {"incoming": counted.incoming, InstanceState.QUARANTINED.value: self._spool.quarantined()}
         destinations = self._destinations(counted.owed)
         ages = [destination.oldest_s for destination in destinations if destination.oldest_s is not None]
         return StatusReply(

@@ -29,6 +29,8 @@ _STOP_S = 45.0
 # Generous beside the promised 10 s: the cores are shared with peers and senders, and a start waits for the drain of a killed predecessor.
 _READY_S = 60.0
 _COMMAND_S = 30.0
+# More than any test holds.
+_ALL_ROWS = 10_000
 # `python -m appliance` finds the package that these tests stand beside.
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -222,10 +224,18 @@ class Box:
     def wait_until_delivered(self, within: float = 30.0) -> None:
         """Return when nothing is on its way any more; what is held is for the test to look at."""
         deadline = time.monotonic() + within
-        while (left := self.outstanding()) > 0:
+        while (left := self.outstanding()) > 0 or not self._is_clear():
             if time.monotonic() > deadline:
                 raise AssertionError(f"{left} still owed after {within:g} s: {self.cli('status')}\n{self.output()[-4000:]}")
             time.sleep(0.1)
+
+    def _is_clear(self) -> bool:
+        """Say whether nothing is on its way at this moment: what `status` counts of the ledger may be a moment old, rows are not.
+
+        What left `incoming/` before it was counted is in the ledger before it is read.
+        """
+        incoming = sum(1 for _ in (self.data / "spool" / "incoming").glob("*.age"))
+        return not incoming and all(row.state == "held" for row in Control(self.data / "run").queue(limit=_ALL_ROWS).rows)
 
     def _is_ready(self) -> bool:
         assert self._process is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -125,11 +125,11 @@ def test_studies_are_shown_by_the_names_of_destinations(bench: Bench, spool: Spo
 # Counting
 
 
-def _counts(data: Path, clock: FakeClock, *, walk_s: float) -> tuple[Counts, SlowLedger]:
+def _counts(data: Path, clock: FakeClock, *, walk_s: float, incoming: Callable[[], int] = lambda: 0) -> tuple[Counts, SlowLedger]:
     ledger = SlowLedger.open(data, KEY, migrate=False)
     assert isinstance(ledger, SlowLedger)
     ledger.walks, ledger.clock, ledger.walk_s = [], clock, walk_s
-    return Counts(ledger, clock), ledger
+    return Counts(ledger, clock, incoming), ledger
 
 
 def test_a_large_ledger_is_counted_every_two_seconds(bench: Bench) -> None:
@@ -154,6 +154,25 @@ def test_a_small_ledger_is_counted_anew_each_time(bench: Bench) -> None:
     after = counts.get(["archive"]).instances.stored_bytes
 
     assert (3000, 4000) == (before, after)
+
+
+def test_what_is_recorded_while_a_count_is_remembered_is_not_missed(bench: Bench) -> None:
+    """An object that went from `incoming/` into the ledger since the last count is still counted as the one or the other."""
+    waiting = 1
+    counts, _ = _counts(bench.data, bench.clock, walk_s=0.1, incoming=lambda: waiting)
+
+    def seen() -> tuple[int, int]:
+        counted = counts.get(["reading"])
+        return counted.incoming, counted.deliveries[DeliveryState.QUEUED]
+
+    before = seen()
+    bench.owe(bench.receive(), "reading")
+    waiting = 0
+    just_after = seen()
+    bench.clock.advance(3.0)
+    later = seen()
+
+    assert (before, just_after, later) == ((1, 2), (1, 2), (0, 3))
 
 
 def test_a_new_destination_is_counted_at_once(bench: Bench) -> None:
