@@ -73,7 +73,7 @@ def _receiver(data: Path, service: Service) -> None:
     acceptance, router = KnownAcceptance(service.run_dir), Bell(service.run_dir, "router")
 
     def sink(origin: AssociationOrigin) -> StoreSink:
-        return StoreSink(spool, origin, storage, clock, router.ring)
+        return StoreSink(spool, origin, storage, clock, router.ring, largest_bytes=site().admission.largest_object)
 
     def known(site: Site, source_name: str, called: str) -> Acceptance:
         return acceptance.for_destinations(possible_destinations(site, source_name, called))

@@ -118,7 +118,7 @@ class Tls(Section):
 
 
 class Admission(Section):
-    """Who may open associations and how many; `idle` in seconds."""
+    """Who may open associations and how many, and how large an object may be; `idle` in seconds, `largest_object` in bytes."""
 
     unknown_sources: Annotated[Literal["refuse", "accept"], one_of("refuse", "accept")] = "refuse"
     associations: Annotated[int, PlainValidator(WholeNumber(1, _MOST_ASSOCIATIONS))] = 128
@@ -126,6 +126,7 @@ class Admission(Section):
     unauthenticated_per_address: Annotated[int, PlainValidator(WholeNumber(1, _MOST_ASSOCIATIONS))] = 32
     idle: Duration = 3600.0
     blank_called: Annotated[bool, PlainValidator(read_switch)] = False
+    largest_object: Size | None = None
 
     @model_validator(mode="after")
     def _source_within_all(self) -> Self:
@@ -149,13 +150,14 @@ class Reply(Section):
 
 
 class Source(Section):
-    """A peer that sends to the box: `ae_title` None is any title from `address`; `patience` in seconds."""
+    """A peer that sends to the box: `ae_title` None is any title from `address`; `patience` and `idle` in seconds."""
 
     name: Name
     ae_title: SourceTitle
     address: PeerNetwork | None = None
     certificate: PeerCertificate | None = None
     modality: Modality | None = None
+    idle: Duration | None = None
     accept: Annotated[Literal["choose", "strict", "all"], one_of("choose", "strict", "all")] = "choose"
     commitment: Annotated[Literal["archive", "local", "off"], one_of("archive", "local", "off")] = "archive"
     patience: DurationOrZero = 86400.0
@@ -269,6 +271,10 @@ class Site(Section):
     def local_titles(self) -> tuple[AETitle, ...]:
         """Every title the box answers to, its own first."""
         return (self.box.ae_title, *(local.ae_title for local in self.local_ae))
+
+    def idle_of(self, source: Source | None) -> float:
+        """Return for how many seconds an association of this source may be silent; None is somebody whom nothing lists."""
+        return self.admission.idle if source is None or source.idle is None else source.idle
 
     # Which generation this is, is no part of what the file says: two sites that say the same are equal, whatever their numbers.
     _generation: int = PrivateAttr(default=0)

@@ -70,12 +70,13 @@ class Answer:
 
 
 class StoreRefusedError(ApplianceError):
-    """A sink does not take an object; raised from `begin` or `write`, it carries the answer."""
+    """A sink does not take an object; raised from `begin` or `write`. `at_once`: the answer does not wait for the end of the data set."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, *, at_once: bool = False) -> None:
         """Keep the answer."""
         super().__init__(answer.comment)
         self.answer = answer
+        self.at_once = at_once
 
 
 class IncomingSink(Protocol):
@@ -124,6 +125,7 @@ class _Message:
     command: CommandSet
     sink: IncomingSink | None = None
     answer: Answer | None = None
+    is_answered: bool = False
     discarded: int = 0
 
 
@@ -259,6 +261,9 @@ class StreamingProvider:
                 message.sink.write(fragment.data)
             except Exception as error:  # noqa: BLE001 # boundary: as in `_begin_store`
                 self._refuse(message, error)
+                if isinstance(error, StoreRefusedError) and error.at_once and not fragment.is_last:
+                    message.is_answered = True
+                    self._answer(message)
         if fragment.is_last:
             self._message = None
             self._finish(message)
@@ -271,12 +276,17 @@ class StreamingProvider:
                 self._refuse(message, error)
         if message.sink is None:
             self._pause()
-        assert message.answer is not None  # noqa: S101 (each branch above set one; for the type checker)
+        if message.is_answered:
+            return
         try:
-            self._respond(message.context.context_id, _response(message.command, message.answer))
+            self._answer(message)
         finally:
             if message.sink is not None:
                 message.sink.answered()
+
+    def _answer(self, message: _Message) -> None:
+        assert message.answer is not None  # noqa: S101 (whoever calls decided on one; for the type checker)
+        self._respond(message.context.context_id, _response(message.command, message.answer))
 
     @staticmethod
     def _refuse(message: _Message, error: Exception) -> None:

@@ -338,7 +338,7 @@ class Listener:
         # Only of somebody who is configured is a unit above our maximum taken for a scanner's mistake (hostile-inputs.md row 10).
         longest = pdu.TOLERATED_LENGTH if admitted.source is not None else pdu.OFFERED_LENGTH
         new_report = partial(reports, origin) if reports is not None and admitted.reporter else None
-        return Accepted(tuple(results), lambda: self._sinks(origin), site.admission.idle, longest, new_report)
+        return Accepted(tuple(results), lambda: self._sinks(origin), site.idle_of(admitted.source), longest, new_report)
 
     def _dropped(self, peer: Address) -> None:
         """Tell, not too often, that calls were closed unheard."""

@@ -12,6 +12,7 @@ Standard: PS3.4 B.2, PS3.7 9.1.1.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Protocol
 
@@ -94,13 +95,21 @@ class StoreSink:
         storage: Storage,
         clock: Clock,
         on_stored: Callable[[], None],
+        *,
+        largest_bytes: int | None = None,
     ) -> None:
-        """Store into `spool` while `storage` has room; `on_stored` wakes whoever records objects."""
+        """Store into `spool` while `storage` has room; `on_stored` wakes whoever records objects.
+
+        A data set of more than `largest_bytes` is refused as soon as it is that long.
+        """
         self._spool = spool
         self._origin = origin
         self._storage = storage
         self._clock = clock
         self._on_stored = on_stored
+        # Without a limit it is never reached.
+        self._largest_bytes = sys.maxsize if largest_bytes is None else largest_bytes
+        self._written = 0
         self._command = StoreCommand(0, "", "", 0)
         self._context = AcceptedContext(0, Uid(""), Uid(""))
         self._walk = ElementWalk(Uid(""), frozenset())
@@ -194,6 +203,9 @@ class StoreSink:
         self._held.clear()
 
     def _stream(self, admitted: OpenObject, data: Data) -> None:
+        self._written += len(data)
+        if self._written > self._largest_bytes:
+            raise StoreRefusedError(self._refusal(statuses.OUT_OF_RESOURCES, "larger than admission.largest_object").answer, at_once=True)
         try:
             admitted.write(data)
         except SpoolWriteError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import select
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,10 +17,13 @@ from pathlib import Path
 import pytest
 
 from appliance.spool.names import ObjectIds, SpoolName
+from tests.fakes import units
+from tests.hostile.site import reconfigured
 from tests.hostile.ward import Ward
 from tests.support import hostile_data as hostile
 from tests.support.hostile_data import an_object
-from tests.support.rogue import CT_STORAGE, EXPLICIT
+from tests.support.oracle import Limits, Oracle
+from tests.support.rogue import CT_STORAGE, EXPLICIT, Rogue
 from tests.support.samples import new_uid
 from tests.unit.dimse.building import UNDEFINED, element
 
@@ -93,6 +97,26 @@ def test_a_large_object(ward: Ward, mib: int, in_fragments: bool) -> None:  # no
         ward.assert_delivered(large.instance, large.digest, within=_DELIVERED_S)
 
 
+def test_row_53_over_the_limit(oracle: Oracle) -> None:
+    """Where an object may be so large and no larger, A700 comes long before its end, nothing of it is kept, and the next one is taken."""
+    large, small = Large(new_uid(), 300), new_uid()
+
+    with reconfigured(oracle.box, admission={"largest_object": "4 MiB"}), oracle.row(Limits(peak_bytes=64 << 20)) as row:
+        with Rogue(oracle.box.port, calling="CT1") as rogue:
+            refused, sent = _sent_until_answered(rogue, large)
+        with Rogue(oracle.box.port, calling="CT1") as rogue:
+            taken = rogue.store(an_object(small), small)
+            rogue.release()
+        row.acknowledged(small, an_object(small))
+        row.honest()
+
+        assert (0xA700, 0) == (refused, taken)
+        # What was on its way in buffers; the object has 300 MiB.
+        assert sent <= 64 * _MIB
+        [line] = row.expect_log("instance.refused", status="A700", sop_instance_uid=large.instance)
+        assert line["problem"] == "larger than admission.largest_object"
+
+
 def test_row_54_many_small_objects(ward: Ward) -> None:
     """Each is kept and forwarded, and no directory of the spool ever has more than 10,000 entries."""
     fullest: Counter[Path] = Counter()
@@ -126,6 +150,18 @@ def test_row_54_names_of_300000_objects() -> None:
 
     assert directories.total() == _MANY // 10
     assert 10 * max(directories.values()) <= _MOST_ENTRIES
+
+
+def _sent_until_answered(rogue: Rogue, large: Large) -> tuple[int | None, int]:
+    """Send an object until an answer comes; return its status and how much was sent by then."""
+    sent = 0
+    rogue.request(units.C_STORE_RQ, sop_instance=large.instance)
+    for piece in large.pieces():
+        rogue.data(piece, ends=False)
+        sent += len(piece)
+        if select.select([rogue.socket], [], [], 0)[0]:
+            break
+    return rogue.status(), sent
 
 
 def _entries(directory: Path) -> Counter[Path]:

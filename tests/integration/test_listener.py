@@ -273,6 +273,22 @@ def test_an_association_may_idle_only_so_long(make_door: Callable[..., Door]) ->
     assert (first, answer) == (0, (ABORT, b"\0\0\2\0"))
 
 
+def test_a_source_may_idle_longer_than_others(make_door: Callable[..., Door]) -> None:
+    """The idle time of a source is its own where it has one: `admission.idle` ends others (row 29)."""
+    another = '[[source]]\nname = "us"\nae_title = "US1"\naddress = "127.0.0.1"\n[retention]'
+    site = SITE.replace('ae_title = "CT1"', 'ae_title = "CT1"\nidle = "1 h"').replace("[retention]", another)
+    door = make_door(idle="1 s", site=site)
+    patient, hurried = Caller(door.port), Caller(door.port, calling=b"US1")
+
+    ended = hurried.read()
+    still = patient.store(OBJECT)
+    for caller in (patient, hurried):
+        caller.socket.close()
+
+    assert (ABORT, b"\0\0\2\0") == ended
+    assert 0 == still
+
+
 def is_closed(connection: socket.socket) -> bool:
     """Say whether the other side closed."""
     connection.settimeout(0.01)

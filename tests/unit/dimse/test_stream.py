@@ -267,6 +267,23 @@ def test_who_goes_on_sending_what_was_refused_is_cut_off(monkeypatch: pytest.Mon
         bench.data(b"x")
 
 
+def test_a_refusal_at_once_does_not_wait_for_the_rest() -> None:
+    """What is refused at once is answered in the middle of the data set, once; the rest is thrown away and the next request is served."""
+    sink = Sink(fails={"write": StoreRefusedError(Answer(0xA700, "too large"), at_once=True)})
+    bench = Bench(sink, Sink())
+    bench.command(a_request())
+
+    bench.data(b"first")
+    early = list(bench.answers)
+    bench.data(b"rest", last=True)
+    bench.command(a_request(message_id=8))
+    bench.data(b"next", last=True)
+
+    assert [(1, 0x8001, 0xA700, "too large")] == early
+    assert [(1, 0x8001, 0xA700, "too large"), (1, 0x8001, 0x0000, "")] == bench.answers
+    assert ["begin 1", "write", "abort"] == sink.calls
+
+
 def test_a_command_set_is_limited() -> None:
     """A command set that never ends is refused at 64 KiB (row 30)."""
     bench = Bench()

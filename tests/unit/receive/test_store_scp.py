@@ -83,6 +83,7 @@ class Bench:
     ready: int = 0
     failures: list[ApplianceError] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
+    pieces: int = 0
 
     def admit(self, header: ObjectHeader) -> FakeObject:
         """Begin an object."""
@@ -111,12 +112,22 @@ class Bench:
         """Note a hint."""
         self.hints += 1
 
-    def status_of(self, data: bytes, *, syntax: str = EXPLICIT, command: StoreCommand | None = None, piece: int = 100_000) -> int:
+    def status_of(
+        self,
+        data: bytes,
+        *,
+        syntax: str = EXPLICIT,
+        command: StoreCommand | None = None,
+        piece: int = 100_000,
+        largest_bytes: int | None = None,
+    ) -> int:
         """Store `data` as the seam would and return the status."""
-        sink = StoreSink(self, ORIGIN, self, FixedClock(), self.hint)
+        sink = StoreSink(self, ORIGIN, self, FixedClock(), self.hint, largest_bytes=largest_bytes)
+        self.pieces = 0
         try:
             sink.begin(command or StoreCommand(1, CT, INSTANCE, 0), AcceptedContext(1, Uid(CT), Uid(syntax)))
             for at in range(0, len(data), piece):
+                self.pieces += 1
                 sink.write(memoryview(data)[at : at + piece])
             status = sink.commit().status
         except StoreRefusedError as error:
@@ -219,6 +230,19 @@ def test_no_room_is_a700_before_any_data() -> None:
 
     assert bench.status_of(data_set()) == 0xA700
     assert bench.objects == []
+
+
+@pytest.mark.parametrize(("limit", "status"), [(20_000, 0xA700), (None, 0x0000), (1 << 20, 0x0000)])
+def test_an_object_above_the_limit_is_refused_before_it_has_come(limit: int | None, status: int) -> None:
+    """`admission.largest_object` is A700 as soon as it is passed, leaves nothing, and does not stop reception (row 53)."""
+    bench = Bench()
+
+    answer = bench.status_of(data_set(tail=bytes(100_000)), piece=1000, largest_bytes=limit)
+
+    assert status == answer
+    assert (21 if status else 101) == bench.pieces
+    assert ["abandoned" if status else "committed"] == [one.end for one in bench.objects]
+    assert [] == bench.failures
 
 
 def test_an_aborted_object_is_gone() -> None:
