@@ -125,7 +125,8 @@ class Rogue:
         changes: Mapping[int, bytes] | None = None,
     ) -> bytes:
         """Return a request's command set; each has the next message id unless one is given."""
-        self._message_id += 1
+        # Two bytes (PS3.7 E.1): after 65,535 messages it begins anew.
+        self._message_id = self._message_id % 0xFFFF + 1
         instance = units.uid(sop_instance) if isinstance(sop_instance, str) else sop_instance
         elements = {
             units.AFFECTED_SOP_CLASS_UID: units.uid(sop_class),
