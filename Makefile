@@ -4,26 +4,36 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+SPOKEN := $(VENV)/.translated
+CATALOGUES := $(wildcard webui/translations/*/LC_MESSAGES/messages.po)
 DATA ?= var
 FUZZ_S ?= 60
 # Debian packages that the tests use as independent peers, and the command or file that shows each is there.
-PEERS := dcmtk:storescu age:age openssl:openssl strace:strace orthanc:/usr/sbin/Orthanc orthanc-dicomweb:/usr/share/orthanc/plugins/libOrthancDicomWeb.so openssh-server:/usr/sbin/sshd
+PEERS := dcmtk:storescu age:age openssl:openssl strace:strace orthanc:/usr/sbin/Orthanc orthanc-dicomweb:/usr/share/orthanc/plugins/libOrthancDicomWeb.so openssh-server:/usr/sbin/sshd chromium:chromium
 # Two workers for two cores, a file at a time: peers and daemons leave most of a core idle while they wait for each other.
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers run test check fmt lint type arch unit property integration simulation fault hostile fuzz test-long bench man lock clean
+.PHONY: help setup catalogues peers run test check fmt lint type arch unit property integration simulation fault hostile browser fuzz test-long bench screenshots man lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-setup: $(STAMP) ## make .venv with everything pinned and hashed
+setup: $(STAMP) $(SPOKEN) ## make .venv with everything pinned and hashed, and the pages' languages
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
+
+$(SPOKEN): $(STAMP) $(CATALOGUES)
+	$(BIN)/pybabel --quiet compile --directory webui/translations
+	touch $@
+
+catalogues: setup ## bring the catalogues of the pages' languages up to date with the pages' texts
+	$(BIN)/pybabel --quiet extract --mapping webui/babel.cfg --keyword _ --keyword lazy_gettext --no-location --no-wrap --sort-output --output build/messages.pot webui
+	for language in vi fr; do $(BIN)/pybabel --quiet update --init-missing --no-fuzzy-matching --ignore-obsolete --no-wrap --input-file build/messages.pot --output-dir webui/translations --locale $$language; done
 
 peers: ## install the Debian peers the tests need, where this user may
 	@missing=""; for peer in $(PEERS); do command -v $${peer#*:} >/dev/null || [ -e $${peer#*:} ] || missing="$$missing $${peer%%:*}"; done; \
@@ -74,6 +84,9 @@ fault: setup peers ## kills, full disks, bad networks, lost ledgers (KILLS=60)
 hostile: setup peers ## hostile peers and inputs, row by row
 	$(PYTEST) tests/hostile
 
+browser: setup peers ## the pages in a browser (LONG=1: both colours at both widths)
+	$(PYTEST) tests/browser
+
 fuzz: setup ## hostile bytes for every parser (FUZZ_S=60 seconds in all; FUZZ="--target prefix --seed 1")
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S) $(FUZZ)
 
@@ -84,6 +97,9 @@ test-long: setup peers ## the long forms: 1,000 kills, the whole outage, ten min
 bench: PEERS := dcmtk:dcmsend orthanc:Orthanc
 bench: setup peers ## measure against DCMTK, Orthanc and pynetdicom (BENCH=--quick)
 	$(BIN)/python -m benchmarks $(BENCH)
+
+screenshots: setup peers ## pictures of every page into docs/screenshots (SHOTS="home queue": only these)
+	PYTHONPATH=. $(BIN)/python docs/make_screenshots.py $(SHOTS)
 
 man: setup ## write the man pages to build/man
 	$(BIN)/python docs/man.py build/man

@@ -7,13 +7,15 @@ Failures: those of what they are made of, told to the one who asks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from appliance.core.identity import Uid
-from appliance.keyring import private_spool, root_key, serve_ledger, snapshots
+from appliance.keyring import accounts_keys, private_spool, root_key, serve_ledger, snapshots
 from appliance.runtime.clock import SystemClock
 from appliance.runtime.control import ControlServer, Handler
 from appliance.runtime.deriving import DeriveRequest
+from appliance.runtime.page_requests import PreviewRequest, ReadRequest
 from appliance.runtime.requests import (
     ExportReply,
     ExportRequest,
@@ -38,6 +40,7 @@ def lookup(data: Path, service: Service) -> None:
     from appliance.config.active import ActiveSite
     from appliance.manage.explaining import ExplainingDesk
     from appliance.manage.overview import Overview
+    from appliance.manage.page_answers import page_handlers
     from appliance.spool.store import Spool
 
     ledger = serve_ledger(data, root_key(data), service)
@@ -45,15 +48,18 @@ def lookup(data: Path, service: Service) -> None:
         return
     # Looked up anew for each question: whoever just applied a configuration sees it.
     overview = Overview(ledger, Spool(data), ActiveSite(data).newest, service.run_dir, SystemClock())
-    handlers = {**overview.handlers(), **ExplainingDesk(ledger, ActiveSite(data).newest).handlers()}
+    pages = page_handlers(ledger, ActiveSite(data).newest, SystemClock(), overview)
+    handlers = {**overview.handlers(), **ExplainingDesk(ledger, ActiveSite(data).newest).handlers(), **pages}
     _serve(service, ControlServer(service.run_dir, service.name, handlers), _LOOKUP_IDLE_S)
 
 
 def opener(data: Path, service: Service) -> None:
-    """Export sealed objects as files, and derive what destinations are to get, until nobody has asked for a while."""
+    """Export sealed objects, derive what destinations are to get, and make pictures, until nobody has asked for a while."""
     from appliance.config.active import ActiveSite
+    from appliance.opener import preview
     from appliance.opener.derivation import Derivations
     from appliance.opener.jobs import ExportFile, Wanted, export
+    from appliance.opener.reading import Readings
     from appliance.opener.room import DerivedRoom
     from appliance.opener.workbench import Workbench
     from appliance.spool.names import SpoolName
@@ -71,16 +77,29 @@ def opener(data: Path, service: Service) -> None:
 
     site = ActiveSite(data).newest
     derivations = Derivations(spool, Workbench(), has_room=DerivedRoom(spool.space, lambda: site().retention).has)
-    handlers: dict[type, Handler] = {ExportRequest: answer, DeriveRequest: derivations.answer}
-    _serve(service, ControlServer(service.run_dir, service.name, handlers), _KEYS_IDLE_S)
-    derivations.close()
+    # Children of their own: however many pictures somebody looks at, what is transcoded does not wait for them.
+    workbench = Workbench(progress_s=preview.PROGRESS_S, wait_s=preview.WAIT_S)
+    previews, readings = preview.Previews(spool, workbench, SystemClock()), Readings(spool, SystemClock())
+    handlers: dict[type, Handler] = {
+        ExportRequest: answer,
+        DeriveRequest: derivations.answer,
+        PreviewRequest: previews.answer,
+        ReadRequest: readings.answer,
+    }
+    control = ControlServer(service.run_dir, service.name, handlers)
+    _serve(service, control, _KEYS_IDLE_S, is_at_work=readings.is_any_open)
+    for work in (derivations, previews, readings):
+        work.close()
 
 
 def keeper(data: Path, service: Service) -> None:
     """Do a round where one is due, and answer what needs every key until nobody has asked for a while."""
     from appliance.config.load import load_active
     from appliance.keys.rotation import rotate
+    from appliance.manage.account_desk import AccountDesk
+    from appliance.manage.accounts import Accounts
     from appliance.manage.certificates import CertificateDesk
+    from appliance.manage.sealing_keys import RecoveryDesk
     from appliance.manage.verification import Verification
     from appliance.retain.keeper import Keeper
 
@@ -97,7 +116,13 @@ def keeper(data: Path, service: Service) -> None:
         return RotateReply(done.before, done.generation, done.recipient)
 
     certificates = CertificateDesk(data, root, lambda: load_active(data), clock)
-    handlers: dict[type, Handler] = {RotateRequest: rotated, VerifyRequest: verification.page, **certificates.handlers()}
+    handlers: dict[type, Handler] = {
+        RotateRequest: rotated,
+        VerifyRequest: verification.page,
+        **certificates.handlers(),
+        **RecoveryDesk(data).handlers(),
+        **AccountDesk(Accounts(data, accounts_keys(data)[0], clock), clock).handlers(),
+    }
     control = ControlServer(service.run_dir, service.name, handlers)
     if _is_due(kept.all(), clock.now().wall):
         Keeper(ledger, kept, spool, clock).round()
@@ -109,8 +134,8 @@ def _is_due(snapshots: list[Path], now: float) -> bool:
     return not snapshots or not 0 <= now - snapshots[-1].stat().st_mtime < _ROUND_EVERY_S
 
 
-def _serve(service: Service, control: ControlServer, idle_s: float) -> None:
+def _serve(service: Service, control: ControlServer, idle_s: float, *, is_at_work: Callable[[], bool] = lambda: False) -> None:
     service.ready()
-    while not service.stopping.wait(_TICK_S) and control.idle_s < idle_s:
+    while not service.stopping.wait(_TICK_S) and (control.idle_s < idle_s or is_at_work()):
         pass
     control.close()

@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 
@@ -26,15 +27,31 @@ from appliance.config.load import ConfigInvalidError, activate, default_site, de
 from appliance.config.model import Site
 from appliance.config.site_file import SiteFile
 from appliance.core.errors import ApplianceError, Fault
-from appliance.keyring import DIGEST_VARIABLE, TLS_VARIABLE, ledger_key, private_spool, root_key, snapshots
-from appliance.keys.derive import Label, derive
+from appliance.keyring import (
+    ACCOUNTS_VARIABLE,
+    DIGEST_VARIABLE,
+    TLS_VARIABLE,
+    accounts_secret,
+    ledger_key,
+    private_spool,
+    root_key,
+    snapshots,
+)
+from appliance.keys.derive import KEY_LENGTH, Label, derive
 from appliance.keys.generations import ensure_keys
 from appliance.keys.root import RootKey, RootKeyMissingError, create_root
 from appliance.keys.tls_key import identity_path, tls_password
 from appliance.retain.assessment import assess
 from appliance.runtime import logging
 from appliance.runtime.clock import SystemClock
-from appliance.runtime.listening import LISTEN_VARIABLE, TLS_LISTEN_VARIABLE, addresses, bind
+from appliance.runtime.listening import (
+    LISTEN_VARIABLE,
+    TLS_LISTEN_VARIABLE,
+    WEB_LISTEN_VARIABLE,
+    PortUnavailableError,
+    addresses,
+    bind,
+)
 from appliance.runtime.supervisor import Program, Supervisor
 from appliance.spool.files import write_atomically
 
@@ -74,16 +91,18 @@ def run_box(data: Path, *, config_file: Path | None, demo: bool, log_level: str)
             site = demo_site(site, archive_port=addresses(archive)[0][1])
             # An overlay for this run only: the next start without --demo takes the last generation again.
             activate(data, site)
-        listeners = bind((address.host, address.port) for address in site.listen.dicom)
-        secure = bind((address.host, address.port) for address in site.listen.dicom_tls)
-        listening = {"dicom": addresses(listeners), "dicom_tls": addresses(secure)}
-        write_atomically(data / "run" / "listening.json", json.dumps(listening).encode())
-        programs = _programs(data, site, (listeners, secure), archive, root, log_level)
+        doors = _open_doors(site, demo=demo)
+        listening = {"dicom": addresses(doors.plain), "dicom_tls": addresses(doors.secure), "web": addresses(doors.web)}
+        write_atomically(data / "run" / "listening.json", json.dumps({**listening, "demo": demo}).encode())
+        programs = _programs(data, site, doors, archive, root, log_level)
+        code = _setup_code(data, root) if doors.web else None
         logging.configure("run", level=log_level)
-        supervisor = Supervisor(programs, data / "run", inherited=(family,), on_ready=lambda: _say_ready(data, site, listening, demo=demo))
-        code = supervisor.run()
+        supervisor = Supervisor(
+            programs, data / "run", inherited=(family,), on_ready=lambda: _say_ready(data, site, listening, code, demo=demo)
+        )
+        ended_with = supervisor.run()
         (data / "run" / "listening.json").unlink(missing_ok=True)
-        return code
+        return ended_with
 
 
 @contextlib.contextmanager
@@ -169,18 +188,49 @@ def ensure_identity(data: Path, root: RootKey, site: Site) -> None:
     create_identity(data, tls_password(root), names_of(site), now=SystemClock().now().wall)
 
 
-def _programs(
-    data: Path,
-    site: Site,
-    listeners: tuple[Sequence[socket], Sequence[socket]],
-    archive: Sequence[socket],
-    root: RootKey,
-    log_level: str,
-) -> list[Program]:
-    """Return what to run; `listeners` are those for plain DICOM and those for TLS."""
+@dataclass(frozen=True, slots=True)
+class _Doors:
+    """The listening sockets: for plain DICOM, for DICOM over TLS, and for browsers."""
+
+    plain: Sequence[socket]
+    secure: Sequence[socket]
+    web: Sequence[socket]
+
+
+def _open_doors(site: Site, *, demo: bool) -> _Doors:
+    plain = bind((address.host, address.port) for address in site.listen.dicom)
+    secure = bind((address.host, address.port) for address in site.listen.dicom_tls)
+    if site.listen.web == "off":
+        return _Doors(plain, secure, ())
+    host, port = site.listen.web.host, site.listen.web.port
+    try:
+        return _Doors(plain, secure, bind([(host, port)]))
+    except PortUnavailableError:
+        if not demo:
+            for door in (*plain, *secure):
+                door.close()
+            raise
+        # Somebody tries the box on a machine where the usual port is taken: any other will do.
+        return _Doors(plain, secure, bind([(host, 0)]))
+
+
+def _setup_code(data: Path, root: RootKey) -> str | None:
+    """Make the accounts ready, and return the code of the first start while there is no administrator."""
+    from appliance.manage.accounts import prepare
+
+    try:
+        return prepare(data, accounts_secret(root)[:KEY_LENGTH], SystemClock())
+    except ApplianceError as error:
+        # Nobody can log in then; images are received all the same.
+        click.echo(f"dicom-edge: {error}. {error.advice}".rstrip(), err=True)
+        return None
+
+
+def _programs(data: Path, site: Site, doors: _Doors, archive: Sequence[socket], root: RootKey, log_level: str) -> list[Program]:
+    """Return what to run."""
     digest = _in_memory("digest-key", derive(root.material, Label.DIGEST))
     password = _in_memory("tls-password", tls_password(root))
-    plain, secure = (_inheriting(sockets) for sockets in listeners)
+    plain, secure = _inheriting(doors.plain), _inheriting(doors.secure)
     receiver = (*plain, *secure, digest, password)
     receiver_environment = {
         LISTEN_VARIABLE: ",".join(map(str, plain)),
@@ -201,11 +251,26 @@ def _programs(
         Program("receiver", worker, _arguments("receiver", data, worker, log_level), receiver, receiver_environment)
         for worker in range(site.listen.workers)
     ]
+    if doors.web:
+        programs.append(_pages(data, doors.web, password, root, log_level))
     if archive:
         descriptors = _inheriting(archive)
         environment = {LISTEN_VARIABLE: ",".join(map(str, descriptors))}
         programs.append(Program("demo-archive", 0, _arguments("demo-archive", data, 0, log_level), descriptors, environment))
     return programs
+
+
+def _pages(data: Path, web: Sequence[socket], password: int, root: RootKey, log_level: str) -> Program:
+    """Return the daemon of the pages: it has the key of the accounts and what opens the TLS key, and the box works without it."""
+    accounts = _in_memory("accounts-key", accounts_secret(root))
+    descriptors = _inheriting(web)
+    environment = {
+        WEB_LISTEN_VARIABLE: ",".join(map(str, descriptors)),
+        ACCOUNTS_VARIABLE: str(accounts),
+        TLS_VARIABLE: str(password),
+    }
+    arguments = _arguments("web", data, 0, log_level)
+    return Program("web", 0, arguments, (*descriptors, accounts, password), environment, is_vital=False)
 
 
 def _in_memory(name: str, secret: bytes) -> int:
@@ -235,15 +300,26 @@ def _arguments(name: str, data: Path, instance: int, log_level: str) -> tuple[st
     )
 
 
-def _say_ready(data: Path, site: Site, listening: Mapping[str, Sequence[tuple[str, int]]], *, demo: bool) -> None:
+def _say_ready(data: Path, site: Site, listening: Mapping[str, Sequence[tuple[str, int]]], code: str | None, *, demo: bool) -> None:
     plain = [f"{host}:{port}" for host, port in listening["dicom"]]
     where = ", ".join([*plain, *(f"{host}:{port} (TLS)" for host, port in listening["dicom_tls"])])
     click.echo(f"READY dicom-edge {__version__} as {site.box.ae_title} at {where}, data in {data}")
+    for host, port in listening["web"]:
+        click.echo(f"pages: https://{_called(host)}:{port}/" + (f"  set-up code {code}" if code else ""))
     if demo:
         click.echo(f"send an image:  {Path(sys.argv[0])} --data {data} send {_sample()}")
         click.echo(f"see it arrive:  {Path(sys.argv[0])} --data {data} studies; the demo archive keeps it in {data / 'demo' / 'archive'}")
     elif not site.sources:
         click.echo("No source is configured: every caller is refused. Describe the scanners and the archive in site.toml.")
+
+
+def _called(host: str) -> str:
+    """Return the address that a person types to come to `host`."""
+    from appliance.manage.certificates import own_address
+
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 (what was bound, not where to bind)
+        host = own_address() or _LOOPBACK
+    return f"[{host}]" if ":" in host else host
 
 
 def _sample() -> Path:

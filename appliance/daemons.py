@@ -1,7 +1,7 @@
 """The composition root: which daemon is made of what, with which keys (house.md section 3, the table).
 
 Promises: each daemon imports and holds only what its row of the table allows; the receiver gets the digest key and public
-keys, never the root key.
+keys, the pages the key of the accounts, and neither the root key.
 Failures: every refusal to start is an `ApplianceError` with one line and an exit code.
 Limits: separate users, limits and the root key as a credential come with the installed units.
 """
@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING
 import click
 
 from appliance.core.errors import ApplianceError
-from appliance.keyring import digest_key, ledger_key, own_tls, private_spool, root_key, serve_ledger, snapshots
+from appliance.keyring import accounts_keys, digest_key, ledger_key, own_tls, private_spool, root_key, serve_ledger, snapshots
 from appliance.runtime import logging
 from appliance.runtime.clock import SystemClock
-from appliance.runtime.listening import TLS_LISTEN_VARIABLE, bind, inherited
+from appliance.runtime.listening import TLS_LISTEN_VARIABLE, WEB_LISTEN_VARIABLE, bind, inherited
 from appliance.runtime.service import Service
 
 if TYPE_CHECKING:
+    import ssl
+
+    from appliance.config.model import Site
     from appliance.keys.root import RootKey
     from appliance.spool.store import Spool
 
@@ -46,7 +49,6 @@ def serve_daemon(name: str, data: Path, *, instance: int, log_level: str) -> int
 
 def _receiver(data: Path, service: Service) -> None:
     from appliance.config.active import ActiveSite
-    from appliance.config.model import Site
     from appliance.dimse.contexts import Acceptance
     from appliance.keys.generations import RememberedRecipients
     from appliance.receive.acceptance import KnownAcceptance
@@ -113,7 +115,10 @@ def _until_stopped(service: Service, each_tick: Callable[[], None] = lambda: Non
 def _router(data: Path, service: Service) -> None:
     from appliance.config.active import ActiveSite
     from appliance.manage.configuration import following_site_file
+    from appliance.manage.foretelling import ForetellingDesk
     from appliance.manage.replaying import ReplayDesk
+    from appliance.manage.resending import ResendDesk
+    from appliance.manage.site_changes import SiteChanges, taking_back_unconfirmed
     from appliance.route.router import Router
     from appliance.runtime.control import ControlServer
     from appliance.runtime.wakeup import Bell, HintListener
@@ -130,9 +135,14 @@ def _router(data: Path, service: Service) -> None:
     wake_sender = Bell(service.run_dir, "sender").ring
     heads = HeadListener(service.run_dir, digest_key(data))
     router = Router(spool, ledger, site, clock, wake_sender=wake_sender, heads=heads)
+    resends = ResendDesk(spool, ledger, site, clock, wake_sender)
+    resends.recover()
     router.recover()
-    control = ControlServer(service.run_dir, service.name, ReplayDesk(ledger, site, clock, wake_sender).handlers())
-    with following_site_file(data):
+    replay, foretelling = ReplayDesk(ledger, site, clock, wake_sender), ForetellingDesk(ledger, site, service.run_dir)
+    handlers = {**replay.handlers(), **foretelling.handlers(), **resends.handlers()}
+    control = ControlServer(service.run_dir, service.name, handlers)
+    # Here and not with the pages: the change may be what keeps those from working.
+    with following_site_file(data), taking_back_unconfirmed(SiteChanges(data, clock)):
         service.ready()
         router.run(service.stopping, hints)
     control.close()
@@ -184,6 +194,51 @@ def _sender(data: Path, service: Service) -> None:
     control.close()
 
 
+def _web(data: Path, service: Service) -> None:
+    from appliance.config.active import ActiveSite
+    from appliance.manage.site_changes import SiteChanges, taking_back_unconfirmed
+    from webui.app import create_app
+    from webui.composition import compose
+    from webui.server import serve
+
+    site = ActiveSite(data).newest
+    accounts_key, secret = accounts_keys(data)
+    sockets = inherited(WEB_LISTEN_VARIABLE)
+    if sockets is None:
+        web = site().listen.web
+        sockets = [] if web == "off" else bind([(web.host, web.port)])
+    context = _web_context(data, site)
+    # Before anybody comes: an identity that cannot be used is said at the start.
+    context()
+    # As the router does, which may have a ledger to rebuild first.
+    with taking_back_unconfirmed(SiteChanges(data, SystemClock())):
+        is_done = serve(
+            lambda: create_app(compose(data, accounts_key), secret=secret),
+            sockets,
+            context,
+            run_dir=service.run_dir,
+            stopping=service.stopping,
+            ready=service.ready,
+        )
+    if not is_done:
+        # A thread waits for a daemon that does not answer; nothing of it is lost, and nothing else is worth waiting for.
+        os._exit(0)
+
+
+def _web_context(data: Path, site: Callable[[], Site]) -> Callable[[], ssl.SSLContext]:
+    """Return what gives the TLS context for a browser that comes now: the identity that scanners see, and no certificate asked for."""
+    from appliance.dimse.tls import Check, Contexts, Profile, Recipe, named_credentials
+
+    contexts, own = Contexts(), own_tls(data)
+
+    def context() -> ssl.SSLContext:
+        settings = site().tls
+        credentials = named_credentials(settings.certificate, settings.key) or own
+        return contexts.get(Recipe(is_acceptor=True, profile=Profile(settings.profile), check=Check.NOTHING, credentials=credentials))
+
+    return context
+
+
 def _demo_archive(data: Path, service: Service) -> None:
     from appliance.config.load import archive_site
     from appliance.demo import FileSink
@@ -222,5 +277,6 @@ DAEMONS: dict[str, Callable[[Path, Service], None]] = {
     "lookup": _attendant("lookup"),
     "opener": _attendant("opener"),
     "keeper": _attendant("keeper"),
+    "web": _web,
     "demo-archive": _demo_archive,
 }

@@ -27,6 +27,9 @@ DIGEST_BYTES = 32
 # Likewise with what opens the box's own TLS key, and nothing else.
 TLS_VARIABLE = "DICOM_EDGE_TLS_FD"
 _TLS_BYTES = 64
+# Likewise, for the pages: the key of the accounts, then what signs cookies.
+ACCOUNTS_VARIABLE = "DICOM_EDGE_ACCOUNTS_FD"
+ACCOUNTS_BYTES = 64
 
 
 def root_key(data: Path) -> RootKey:
@@ -101,3 +104,17 @@ def digest_key(data: Path) -> bytes:
     if inherited_file is not None:
         return os.pread(int(inherited_file), DIGEST_BYTES, 0)
     return derive(root_key(data).material, Label.DIGEST)
+
+
+def accounts_keys(data: Path) -> tuple[bytes, bytes]:
+    """Return the key of the accounts and what signs cookies: inherited as the digest key is, derived from the root key otherwise."""
+    inherited_file = os.environ.get(ACCOUNTS_VARIABLE)
+    both = os.pread(int(inherited_file), ACCOUNTS_BYTES, 0) if inherited_file is not None else accounts_secret(root_key(data))
+    return both[: ACCOUNTS_BYTES // 2], both[ACCOUNTS_BYTES // 2 :]
+
+
+def accounts_secret(root: RootKey) -> bytes:
+    """Return the key of the accounts and, behind it, what signs cookies: what the pages inherit."""
+    from appliance.keys.derive import Label, derive
+
+    return derive(root.material, Label.ACCOUNTS) + derive(root.material, Label.COOKIE)

@@ -90,7 +90,7 @@ def site(
     transcode: str | None = None,
 ) -> str:
     """Return the configuration of the box."""
-    sections = [_section("box", name="benchmark", ae_title=Box.called), _section("listen", dicom=[f"127.0.0.1:{port}"])]
+    sections = [_section("box", name="benchmark", ae_title=Box.called), _section("listen", dicom=[f"127.0.0.1:{port}"], web="127.0.0.1:0")]
     sections += [
         _section("[source]", name=f"sender {number}", ae_title=source.ae_title, address=source.address)
         for number, source in enumerate(sources)

@@ -1,4 +1,4 @@
-"""A data directory whose ledger has long been in use: studies, instances, deliveries and attempts of months, all delivered.
+"""A data directory whose ledger has long been in use: studies, instances, deliveries and attempts of months, all delivered or some waiting.
 
 Promises: `filled` returns a directory with keys and a ledger of this many instances, made once and kept for the next run; the rows are
 what reception and delivery leave behind, with UIDs, ids and digests in no order that an index could like better than real ones.
@@ -29,7 +29,7 @@ _APART_S = 8.0
 # What a ledger is worth something with; everything else a box makes anew.
 _KEPT = ("keys", "ledger")
 # Changes when the rows below do: a directory that was kept is then made anew.
-_FORM = 2
+_FORM = 3
 # The filling alone: nothing of it needs to survive a power cut before it is complete, and its indexes are written in no order.
 _PRAGMAS = ("PRAGMA synchronous = off", "PRAGMA cache_size = -1048576")
 
@@ -65,14 +65,36 @@ _DELIVERIES = f"""
         id, instance_id, destination_id, cause, cause_ref, state, priority, calling_title, queued_at, ended_at, attempts, reason, proof
     ) SELECT i, i, 'sink', 'route', '', 'delivered', 1, 'BENCH', {_AT}, {_AT} + 1, 1, '', '' FROM n
 """  # noqa: S608
+# What is kept beside the rows for those who look (`ledger.traffic`, `ledger.studies`).
+_LOOKED_AT = (
+    """
+    INSERT INTO study_text
+    SELECT id, lower(patient_name || ' ' || patient_id || ' ' || accession_number || ' ' || study_description) FROM study
+    """,
+    """
+    INSERT INTO arrival
+    SELECT CAST(received_at / 900 AS INTEGER) * 15, calling_title, source_address, count(*), sum(length), max(received_at), NULL,
+        min(id)
+    FROM instance GROUP BY 1, 2, 3
+    """,
+    """
+    INSERT INTO departure
+    SELECT CAST(ended_at / 900 AS INTEGER) * 15, destination_id, count(*) FROM delivery WHERE state = 'delivered' GROUP BY 1, 2
+    """,
+)
+# The newest are what a destination that went away did not get.
+_WAITING = (
+    "DELETE FROM attempt WHERE delivery_id > :instances - :waiting",
+    "UPDATE delivery SET state = 'queued', ended_at = NULL, attempts = 0 WHERE id > :instances - :waiting",
+)
 _ATTEMPTS = (
     f"{_NUMBERS} INSERT INTO attempt (id, delivery_id, at, outcome, status, comment) SELECT i, i, {_AT} + 1, 'accepted', 0, '' FROM n"  # noqa: S608
 )
 
 
-def filled(instances: int, kept: Path, say: Callable[[str], None]) -> Path:
-    """Return the data directory of a box that is not running, whose ledger has this many instances."""
-    place = kept / f"ledger-{instances}-schema-{LATEST}-form-{_FORM}"
+def filled(instances: int, kept: Path, say: Callable[[str], None], *, waiting: int = 0) -> Path:
+    """Return the data directory of a box that is not running, whose ledger has this many instances; the newest `waiting` are owed still."""
+    place = kept / f"ledger-{instances}-waiting-{waiting}-schema-{LATEST}-form-{_FORM}"
     if place.is_dir():
         return place
     say(f"filling a ledger with {instances:,} instances, once")
@@ -83,7 +105,7 @@ def filled(instances: int, kept: Path, say: Callable[[str], None]) -> Path:
     with started(Box(), draft / "box") as (program, box):
         program.rest()
         program.end()
-        _fill(box.data, instances)
+        _fill(box.data, instances, waiting)
         shutil.rmtree(box.data / "ledger" / "snapshots", ignore_errors=True)
         used = draft / "used"
         for part in _KEPT:
@@ -94,9 +116,10 @@ def filled(instances: int, kept: Path, say: Callable[[str], None]) -> Path:
     return place
 
 
-def _fill(data: Path, instances: int) -> None:
+def _fill(data: Path, instances: int, waiting: int) -> None:
     """Add the rows to the ledger of a box that has ended."""
-    values = {"instances": instances, "each": _INSTANCES_A_STUDY, "apart": _APART_S, "began": time.time() - 3600 - instances * _APART_S}
+    began = time.time() - 3600 - instances * _APART_S
+    values = {"instances": instances, "each": _INSTANCES_A_STUDY, "apart": _APART_S, "began": began, "waiting": waiting}
     database = cipher_file.connect(ledger_path(data), ledger_key(root_key(data)))
     try:
         for statement in _PRAGMAS:
@@ -104,12 +127,12 @@ def _fill(data: Path, instances: int) -> None:
         cipher_file.execute(database, "BEGIN IMMEDIATE")
         # The repositories would take an hour: they ask before each row.
         connection: Any = database.connection()  # type: ignore[no-untyped-call]
-        for statement in (_STUDIES, _INSTANCES, _DELIVERIES, _ATTEMPTS):
+        for statement in (_STUDIES, _INSTANCES, _DELIVERIES, _ATTEMPTS, *_WAITING, *_LOOKED_AT):
             connection.execute(statement, values)
         cipher_file.execute(database, "COMMIT")
         cipher_file.checkpoint(database)
         ((count,),) = cipher_file.execute(database, "SELECT count(*) FROM attempt")
     finally:
         database.close()
-    if count != instances:
+    if count != instances - waiting:
         raise BenchmarkError(f"the ledger has {count} of {instances} rows")

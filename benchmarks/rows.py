@@ -20,6 +20,7 @@ from benchmarks.line import Line
 from benchmarks.measuring import Reception
 from benchmarks.multiframe import Multiframe
 from benchmarks.objects import Kind
+from benchmarks.pages import Pages
 from benchmarks.receivers import DcmSend
 from benchmarks.scene import Storage, Work
 from benchmarks.transcode import Transcode
@@ -103,5 +104,6 @@ ROWS: tuple[Row, ...] = (
         (at_most("first", 5, 3), at_most("slowest command", 0.5, 0.3)),
         rounds=1,
     ),
+    Row("pages", Pages(300_000, 20_000, 5, Batch(1000)), (at_most("p95", 300, 150), at_most("loss", 3, 1)), rounds=5),
     Row("transcode", Transcode((Batch(200, kinds=(Kind.CT_PHANTOM,)), Batch(400, kinds=(Kind.MR_PHANTOM,)))), ()),
 )

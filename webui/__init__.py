@@ -1,1 +1,1 @@
-"""The pages a technician sees; they come with the issue that builds them and use `appliance.manage` alone."""
+"""The pages: set-up and status in a browser, on `appliance.manage` alone. `webui.app` makes the application, `webui.server` serves it."""

@@ -36,9 +36,10 @@ VERBS = {
     "status": "ask",
     "studies": "ask",
     "tls": "tls",
+    "users": "users",
 }
 # These only ask the running box, in whose log it stands: what writes a log takes longer to load than the answer takes to come.
-ASKING = frozenset({"destinations", "queue", "sources", "status", "studies"})
+ASKING = frozenset({"destinations", "queue", "sources", "status", "studies", "users"})
 
 
 class _Verbs(click.Group):

@@ -113,7 +113,7 @@ def _print_destinations(rows: tuple[DestinationReply, ...]) -> None:
 @destinations.command("test")
 @everywhere
 @click.argument("name")
-@click.option("--send", is_flag=True, help="Send a test image of no patient too, and see whether it is proved (DICOM only).")
+@click.option("--send", is_flag=True, help="Send a test image of no patient too, and see whether it is proved (DICOM and STOW-RS only).")
 @click.pass_obj
 def destinations_test(state: State, name: str, *, send: bool) -> None:
     """Call destination NAME step by step and say where it fails and what to try. Exit code 1 when it does."""

@@ -1,4 +1,4 @@
-"""The verbs about what is owed: queue list, show, retry, hold, release, cancel."""
+"""The verbs about what is owed: queue list, show, retry, hold, release, cancel, resend."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from appliance.cli.state import State, everywhere, limited
 from appliance.core.errors import ApplianceError, Fault
 from appliance.ledger.vocabulary import UNFINISHED, DeliveryState, HoldClass
 from appliance.manage.control import Control
+from appliance.runtime.page_requests import ResendRequest
 from appliance.runtime.requests import OrderRequest
 
 
@@ -155,3 +156,18 @@ def queue_cancel(state: State, ids: tuple[int, ...], *, yes: bool, **options: st
     if not yes and not state.as_json:
         click.confirm("The destination will not get these from this box. Cancel them?", abort=True)
     _order(state, "cancel", ids, options)
+
+
+@queue.command("resend")
+@everywhere
+@click.argument("study")
+@click.option("--to", "destinations", multiple=True, required=True, help="To this destination; may be given several times.")
+@click.option("--reason", required=True, help="Why, for the record.")
+@click.pass_obj
+def queue_resend(state: State, study: str, destinations: tuple[str, ...], reason: str) -> None:
+    """Owe STUDY (a Study Instance UID) to destinations again, whatever became of it there before."""
+    reply = Control(state.run_dir).resend(ResendRequest(destinations, getpass.getuser(), reason, study))
+    if state.as_json:
+        print_json(reply)
+    else:
+        click.echo(f"{reply.made} to be sent again" + (f", {reply.unchanged} are owed there already" if reply.unchanged else ""))

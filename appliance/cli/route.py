@@ -31,7 +31,7 @@ def route_explain(state: State, file: Path, calling: str, called: str | None, ad
     """Say what would become of FILE: who would be asked, which routes apply and why, where it would go. Nothing is sent."""
     from appliance.config.load import load_active
     from appliance.core.identity import AETitle
-    from appliance.manage.explain import Caller, explain_file, known_acceptance
+    from appliance.manage.explain import Caller, explain_file, known_acceptance, why
 
     site = load_active(state.data)
     caller = Caller(AETitle.parse(calling), AETitle.parse(called) if called else site.box.ae_title, address)
@@ -45,7 +45,7 @@ def route_explain(state: State, file: Path, calling: str, called: str | None, ad
             click.echo(f"It would be refused: {explanation.refusal}.")
         print_table(
             ("route", "applies", "because"),
-            ((one.name, "yes" if one.applies else "no", _because(one.conditions, is_allowed=one.is_allowed)) for one in explanation.routes),
+            ((one.name, "yes" if one.applies else "no", why(one)) for one in explanation.routes),
             empty="There are no routes.",
         )
         print_table(
@@ -63,16 +63,6 @@ def route_explain(state: State, file: Path, calling: str, called: str | None, ad
             click.echo(f"It would not be sent to {one.destination}: {one.reason}.")
     if explanation.refusal:
         sys.exit(1)
-
-
-def _because(conditions: tuple[object, ...], *, is_allowed: bool) -> str:
-    if not is_allowed:
-        return "the called title has routes of its own"
-    parts = []
-    for condition in conditions:
-        name, wanted, found, holds = (getattr(condition, part) for part in ("name", "wanted", "found", "holds"))
-        parts.append(f"{name} {found or 'not said'} {'is' if holds else 'is not'} {' or '.join(wanted)}")
-    return "; ".join(parts) or "it asks for nothing"
 
 
 @route.command("replay")

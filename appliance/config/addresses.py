@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import PlainSerializer, PlainValidator
 
@@ -68,6 +68,11 @@ def _read_listen_address(value: object) -> ListenAddress:
     if not (port.isascii() and port.isdigit()) or len(port) > 5 or int(port) > HIGHEST_PORT:  # noqa: PLR2004 (digits of 65535)
         raise refusal(f"the port {quoted(port)} is not a number from 0 to {HIGHEST_PORT}", _LISTEN_ADVICE)
     return ListenAddress(str(address), int(port))
+
+
+def _read_web_address(value: object) -> ListenAddress | Literal["off"]:
+    """Return where the pages are served, or refuse."""
+    return "off" if value == "off" else _read_listen_address(value)
 
 
 def _read_network(value: object) -> Network:
@@ -146,5 +151,7 @@ BoxName = Annotated[str, PlainValidator(_read_box_name)]
 """The first part of a host name."""
 Listen = Annotated[ListenAddress, PlainValidator(_read_listen_address), PlainSerializer(str)]
 """Where the box listens."""
+WebListen = Annotated[ListenAddress | Literal["off"], PlainValidator(_read_web_address), PlainSerializer(str)]
+"""Where the pages are served; "off" is nowhere."""
 PeerNetwork = Annotated[Network, PlainValidator(_read_network), PlainSerializer(network_text)]
 """The addresses a peer may call from."""

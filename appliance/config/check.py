@@ -10,6 +10,7 @@ are read.
 from __future__ import annotations
 
 import zoneinfo
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -44,8 +45,11 @@ class Checked:
 def check(text: str, *, where: str) -> Checked:
     """Return the site that `text` describes and what is wrong or worth knowing; `where` is the name of the file."""
     document = read_document(text, where=where)
-    if isinstance(document, Problem):
-        return Checked(None, (document,))
+    return Checked(None, (document,)) if isinstance(document, Problem) else check_document(document, where=where)
+
+
+def check_document(document: Mapping[str, object], *, where: str) -> Checked:
+    """Return the site that the keys and values of a file describe, and what is wrong or worth knowing."""
     try:
         site = Site.model_validate(document, by_alias=True, by_name=False, context=FROM_A_FILE)
     except ValidationError as error:

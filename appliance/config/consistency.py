@@ -74,12 +74,11 @@ def _empty_restrictions(site: Site) -> Iterator[Problem]:
 
 
 def _listeners(site: Site) -> Iterator[Problem]:
-    """Find addresses taken twice, and say what this version does not listen on yet; defaults of such keys collide with nothing."""
+    """Find addresses taken twice."""
     places: list[tuple[str, ListenAddress]] = [(f"listen.dicom[{index}]", address) for index, address in enumerate(site.listen.dicom)]
     places += [(f"listen.dicom_tls[{index}]", address) for index, address in enumerate(site.listen.dicom_tls)]
-    if "web" in site.listen.model_fields_set:
+    if isinstance(site.listen.web, ListenAddress):
         places.append(("listen.web", site.listen.web))
-        yield Problem("listen.web", "is not in this version yet: no web page is served", "Keep it for later, or remove it.", "notice")
     for index, (where, address) in enumerate(places):
         for other, taken in places[:index]:
             if address.collides(taken):
@@ -158,7 +157,7 @@ def _destinations(site: Site) -> Iterator[Problem]:
             )
         yield from _likely_copies(site.destinations[:index], index, destination)
     if site.destinations:
-        reached = {name for route in site.routes for name in route.to}
+        reached = {name for route in site.routes if route.enabled for name in route.to}
         for index, destination in enumerate(site.destinations):
             if destination.name not in reached:
                 yield Problem(f"destination[{index}].name", "no route leads here", "Name it in the to = [ ] of a [[route]].", "notice")
@@ -217,6 +216,8 @@ def _routes(site: Site) -> Iterator[Problem]:
                     f"the box does not answer to {quoted(title.text)}",
                     "Use box.ae_title, or add the title as a [[local_ae]].",
                 )
+    if site.routes and not any(route.enabled for route in site.routes):
+        yield Problem("route", "every route is switched off, so images are kept and sent nowhere", "Set enabled = true in one.", "notice")
     if not site.routes:
         yield Problem(
             "route", "there is no route, so images are kept and sent nowhere", "Add a [[route]] that names a destination.", "notice"

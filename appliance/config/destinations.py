@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import Discriminator, Field, PlainValidator, Tag, model_validator
+from pydantic import Discriminator, Field, PlainValidator, PrivateAttr, Tag, model_validator
 
 from appliance.config.addresses import Host, PeerNetwork, Port
-from appliance.config.certificates import PeerCertificate, PemFile
+from appliance.config.certificates import ExpectedCertificate, PeerCertificate, PemFile
 from appliance.config.header_operations import HeaderOperations
 from appliance.config.layout import DEFAULT_LAYOUT, Layout
 from appliance.config.names import Calling, Name, SopClass, Title, choose
@@ -106,6 +107,12 @@ class DicomDestination(Destination):
         """Where it is, for people."""
         return f"{self.ae_title}@{self.host}:{self.port}"
 
+    def pinned_to(self, address: str) -> Self:
+        """Return the same destination, called at this address and at no other, whatever its name leads to."""
+        # Its certificate must still be for the name.
+        certificate = self.certificate or ExpectedCertificate(name=str(self.host))
+        return self.model_copy(update={"host": address, "certificate": certificate})
+
     @property
     def separates_sources(self) -> bool:
         """Whether it sees which source an instance came from."""
@@ -137,10 +144,29 @@ class StowDestination(Destination):
     instances_per_request: Annotated[int, PlainValidator(WholeNumber(1, _MOST_INSTANCES_PER_REQUEST))] = 10
     proof: Annotated[Literal["query", "delivered"], one_of("query", "delivered")] = "delivered"
 
+    # What the server is called where `url` holds the address that its name was found to lead to; no part of the file.
+    _authority: str = PrivateAttr(default="")
+
     @property
     def address(self) -> str:
         """Where it is, for people."""
         return self.url
+
+    @property
+    def authority(self) -> str:
+        """The name and port by which the server is asked, and for which its certificate must be."""
+        return self._authority or urlsplit(self.url).netloc
+
+    def pinned_to(self, address: str) -> Self:
+        """Return the same destination, or the proxy before it, called at this address and at no other, whatever its name leads to."""
+        shown = f"[{address}]" if ":" in address else address
+        if self.proxy is not None:
+            return self.model_copy(update={"proxy": f"http://{shown}:{urlsplit(self.proxy).port}"})
+        parts = urlsplit(self.url)
+        port = "" if parts.port is None else f":{parts.port}"
+        copy = self.model_copy(update={"url": urlunsplit(parts._replace(netloc=f"{shown}{port}"))})
+        copy._authority = self.authority  # noqa: SLF001 (a copy of its own kind)
+        return copy
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -174,6 +200,10 @@ class SftpDestination(Destination):
     def address(self) -> str:
         """Where it is, for people."""
         return f"{self.user}@{self.host}:{self.port}:{self.path}"
+
+    def pinned_to(self, address: str) -> Self:
+        """Return the same destination, called at this address and at no other, whatever its name leads to."""
+        return self.model_copy(update={"host": address})
 
     @model_validator(mode="after")
     def _has_one_secret(self) -> Self:

@@ -25,6 +25,7 @@ class GenerationFiles:
 
     def __init__(self, data: Path) -> None:
         """Name the places; nothing is made."""
+        self.data = data
         self.active_path = data / "config" / "active.json"
         self.lock_path = data / "config" / "lock"
         self._home = data / "config" / "generations"

@@ -21,11 +21,12 @@ from appliance.config.change import Change, difference, needs_restart
 from appliance.config.check import check
 from appliance.config.destination_ids import identify, known_destinations, last_holders, with_ids
 from appliance.config.generation_files import GenerationFiles
-from appliance.config.load import LARGEST_FILE_BYTES, ActiveConfigUnwritableError, ConfigInvalidError, default_site, to_toml
+from appliance.config.load import ActiveConfigUnwritableError, ConfigInvalidError, default_site, to_toml, unusable
 from appliance.config.model import Site
 from appliance.config.problem import Problem
 from appliance.config.record import GenerationRecord, RecordDamagedError, text_digest
-from appliance.config.writer_lock import sole_writer
+from appliance.config.secret_files import own_file_problems
+from appliance.config.writer_lock import SiteStaleError, sole_writer
 from appliance.core.errors import ApplianceError, Fault
 from appliance.runtime.clock import Clock, SystemClock
 from appliance.runtime.logging import get_logger
@@ -112,23 +113,26 @@ class Generations:
         """Return what `apply` would do with the text, and do nothing. Raises `ConfigInvalidError`."""
         return self._proposal(text, self._standing(), where)
 
-    def apply(self, text: str, by: str, reason: str, *, where: str = "site.toml") -> Applied:
+    def apply(self, text: str, by: str, reason: str, *, where: str = "site.toml", expected: int | None = None) -> Applied:
         """Put the text in force as the next generation, unless it says what is in force already.
 
-        `by` is the person or machine that asked, `where` the name of the file for problems. Raises `ConfigInvalidError`,
-        `ConfigBusyError`, `ActiveConfigUnwritableError`.
+        `by` is the person or machine that asked, `where` the name of the file for problems, `expected` the generation that the text is
+        a change of. Raises `ConfigInvalidError`, `ConfigBusyError`, `ActiveConfigUnwritableError`, and `SiteStaleError` where another
+        than the expected is in force.
         """
         with self._sole_writer():
+            self._insist(expected)
             current = self._standing()
             proposal = self._proposal(text, current, where)
             return self._put_in_force(proposal, text, current, by, reason)
 
-    def rollback(self, number: int, by: str, reason: str) -> Applied:
+    def rollback(self, number: int, by: str, reason: str, *, expected: int | None = None) -> Applied:
         """Put the content of an earlier generation in force, as a new one. Raises what `apply` and `read` raise.
 
         Destinations get the ids they had then.
         """
         with self._sole_writer():
+            self._insist(expected)
             current, old = self._standing(), self.read(number)
             # Today's rules are asked: what an earlier version took may be refused now, and is not to come back by this door.
             checked = check(old.text, where=f"generation {number}")
@@ -138,6 +142,12 @@ class Generations:
             site = with_ids(checked.site, [ids.get(destination.name, destination.id) for destination in checked.site.destinations])
             proposal = _compared(site, current, (*_lost_text(old), *checked.problems))
             return self._put_in_force(proposal, old.text, current, by, reason)
+
+    def in_force(self) -> int:
+        """Return the number of what daemons go by; 0 before the first generation and during a demonstration."""
+        active = _usable(self._files.read_active)
+        standing = active if active is not None and active.number == 0 else self._standing()
+        return 0 if standing is None else standing.number
 
     def current(self) -> Generation | None:
         """Return the generation in force; None before the first one. Where it is damaged, the newest whole one (and a log event)."""
@@ -177,6 +187,11 @@ class Generations:
         active = 0 if standing is None else standing.number
         return [_info(number, records, active) for number in sorted(records, reverse=True)]
 
+    def _insist(self, expected: int | None) -> None:
+        number = self.in_force()
+        if expected is not None and number != expected:
+            raise SiteStaleError(f"generation {number} of the configuration is in force, and generation {expected} was changed")
+
     def _standing(self) -> GenerationRecord | None:
         """Return the record in force: the generation that `active.json` names, or the newest whole one."""
         active = _usable(self._files.read_active)
@@ -213,17 +228,17 @@ class Generations:
         )
 
     def _proposal(self, text: str, current: GenerationRecord | None, where: str) -> Proposal:
-        problem = _unusable(text, where)
+        problem = unusable(text, where)
         if problem is not None:
             raise ConfigInvalidError((problem,))
         checked = check(text, where=where)
         if checked.site is None:
-            raise ConfigInvalidError(checked.problems)
+            raise ConfigInvalidError(checked.problems, text=text)
         in_force = () if current is None else known_destinations(current.values)
         identified = identify(checked.site, in_force, last_holders(known_destinations(record.values) for record in self._earlier()))
-        problems = (*identified.problems, *checked.problems)
+        problems = (*identified.problems, *checked.problems, *own_file_problems(checked.site, self._files.data))
         if any(problem.severity == "error" for problem in problems):
-            raise ConfigInvalidError(tuple(sorted(problems, key=lambda problem: problem.severity != "error")))
+            raise ConfigInvalidError(tuple(sorted(problems, key=lambda problem: problem.severity != "error")), text=text)
         return _compared(identified.site, current, problems)
 
     def _earlier(self) -> Iterator[GenerationRecord]:
@@ -292,17 +307,6 @@ class Generations:
 
 def _unwritable(error: OSError) -> ActiveConfigUnwritableError:
     return ActiveConfigUnwritableError(f"the configuration cannot be written to the data directory ({error.strerror})")
-
-
-def _unusable(text: str, where: str) -> Problem | None:
-    """Return why a text is none that could stand in a file, or None."""
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        return Problem(where, "is not UTF-8 text", "Save the file again with the encoding UTF-8.")
-    if size > LARGEST_FILE_BYTES:
-        return Problem(where, "is larger than 1 MiB", "This cannot be a configuration file: check the name.")
-    return None
 
 
 def _lost_text(generation: Generation) -> tuple[Problem, ...]:

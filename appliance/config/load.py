@@ -20,7 +20,7 @@ from pathlib import Path
 from appliance.config.addresses import ListenAddress
 from appliance.config.check import check
 from appliance.config.generation_files import GenerationFiles
-from appliance.config.model import Admission, Box, DicomDestination, Listeners, Route, Site, Source
+from appliance.config.model import Admission, AnyDestination, Box, DicomDestination, Listeners, Route, Site, Source
 from appliance.config.problem import Problem, printable
 from appliance.config.record import GenerationRecord, RecordDamagedError
 from appliance.config.rendering import plain_values
@@ -36,20 +36,25 @@ LARGEST_FILE_BYTES = 1 << 20
 
 _DEMO_RESERVE_BYTES = 64 << 20
 _DEMO_LISTEN = ListenAddress("127.0.0.1", 11112)
+_DEMO_WEB = ListenAddress("127.0.0.1", 8443)
 _DEMO_ARCHIVE_TITLE = AETitle("ARCHIVE")
 _LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 
 
 class ConfigInvalidError(ApplianceError):
-    """The configuration cannot be used. `problems` holds everything that was found; the message is the first error."""
+    """The configuration cannot be used. `problems` holds everything that was found; the message is the first error.
+
+    `text` is what was refused, where there was one: whoever asked may need to know what stood where.
+    """
 
     fault = Fault.OPERATOR
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    def __init__(self, problems: tuple[Problem, ...], *, text: str = "") -> None:
         """Say the first error, and how many more there are only through `problems`."""
         first = next(problem for problem in problems if problem.severity == "error")
         super().__init__(str(first), advice=first.advice)
         self.problems = problems
+        self.text = text
 
 
 class ActiveConfigMissingError(ApplianceError):
@@ -123,6 +128,17 @@ def _read_small_file(path: Path) -> bytes | Problem:
     return content
 
 
+def unusable(text: str, where: str) -> Problem | None:
+    """Return why a text is none that could stand in a file, or None."""
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return Problem(where, "is not UTF-8 text", "Save the file again with the encoding UTF-8.")
+    if size > LARGEST_FILE_BYTES:
+        return Problem(where, "is larger than 1 MiB", "This cannot be a configuration file: check the name.")
+    return None
+
+
 def to_json(site: Site) -> str:
     """Return the whole site, defaults included, as JSON with the keys and units of the file."""
     return json.dumps(plain_values(site), indent=2, ensure_ascii=False) + "\n"
@@ -190,8 +206,12 @@ def demo_site(base: Site, *, archive_port: int) -> Site:
     """Return `base` with everything that a demonstration on one machine needs.
 
     Added are a source for any title from this machine, a destination at 127.0.0.1:`archive_port` and a route of everything to it. The
-    reserve is small, and reception goes on until the disk is full. The box listens on 127.0.0.1:11112 unless `base` says where.
+    reserve is small, and reception goes on until the disk is full. The box listens on 127.0.0.1, unless `base` says where, and serves the
+    pages there. An archive of an earlier demonstration, which was kept because somebody changed the configuration in it, is this one again.
     """
+    kept = tuple(_at_port(destination, archive_port) for destination in base.destinations)
+    if any(_is_demo_archive(destination) for destination in kept):
+        return _demo_box(base, kept, base.routes)
     archive = DicomDestination(
         name=_free_name("archive", (name for known in base.destinations for name in (known.name, known.id))),
         ae_title=_DEMO_ARCHIVE_TITLE,
@@ -201,18 +221,38 @@ def demo_site(base: Site, *, archive_port: int) -> Site:
         proof="delivered",
     )
     route = Route(name=_free_name("everything to the archive", (known.name for known in base.routes)), to=(archive.name,))
+    return _demo_box(base, (*base.destinations, archive), (*base.routes, route))
+
+
+def _demo_box(base: Site, destinations: tuple[AnyDestination, ...], routes: tuple[Route, ...]) -> Site:
+    """Return `base` with these, and with the doors and the room of a demonstration."""
     listen = base.listen
     if listen.dicom == Listeners().dicom:
-        listen = Listeners(dicom=(_DEMO_LISTEN,), workers=listen.workers)
+        listen = listen.model_copy(update={"dicom": (_DEMO_LISTEN,)})
+    if listen.web == Listeners().web:
+        listen = listen.model_copy(update={"web": _DEMO_WEB})
     return base.model_copy(
         update={
             "listen": listen,
             "sources": _with_loopback(base.sources),
-            "destinations": (*base.destinations, archive),
-            "routes": (*base.routes, route),
+            "destinations": destinations,
+            "routes": routes,
             "retention": base.retention.model_copy(update={"refuse_at": 1.0, "reserve": _DEMO_RESERVE_BYTES}),
         }
     )
+
+
+def _is_demo_archive(destination: AnyDestination) -> bool:
+    return (
+        isinstance(destination, DicomDestination)
+        and (destination.ae_title, str(destination.host)) == (_DEMO_ARCHIVE_TITLE, "127.0.0.1")
+        and destination.calling_ae == "box"
+    )
+
+
+def _at_port(destination: AnyDestination, port: int) -> AnyDestination:
+    """Return the demonstration's archive at another port, any other destination as it is."""
+    return destination.model_copy(update={"port": port}) if _is_demo_archive(destination) else destination
 
 
 def _with_loopback(sources: tuple[Source, ...]) -> tuple[Source, ...]:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PlainValidator, PrivateAttr, model_validator
 
-from appliance.config.addresses import BoxName, Host, Listen, ListenAddress, PeerNetwork, Port
+from appliance.config.addresses import BoxName, Host, Listen, ListenAddress, PeerNetwork, Port, WebListen
 from appliance.config.certificates import PeerCertificate, PemFile
 from appliance.config.completion import Completion
 from appliance.config.destinations import (
@@ -80,7 +80,7 @@ class Listeners(Section):
 
     dicom: tuple[Listen, ...] = (ListenAddress("0.0.0.0", 11112),)  # noqa: S104 (a scanner comes from outside)
     dicom_tls: tuple[Listen, ...] = ()
-    web: Listen = ListenAddress("0.0.0.0", 8443)  # noqa: S104
+    web: WebListen = ListenAddress("0.0.0.0", 8443)  # noqa: S104 (a tablet comes from outside)
     workers: Annotated[int, PlainValidator(WholeNumber(1, _MOST_WORKERS))] = 2
 
     @model_validator(mode="after")
@@ -188,10 +188,12 @@ class When(Section):
 class Route(Section):
     """A rule: where instances go that meet `when`; with no destination, `keep` (seconds) says how long they stay.
 
+    One that is not `enabled` applies to nothing.
     With `when_complete` they go once nothing new has come of their study for a while (`Completion`).
     """
 
     name: Name
+    enabled: Annotated[bool, PlainValidator(read_switch)] = True
     to: tuple[Name, ...] = ()
     keep: Duration | None = None
     priority: Annotated[Literal["stat", "routine", "bulk"], one_of("stat", "routine", "bulk")] = "routine"

@@ -22,7 +22,8 @@ _URL_CHARACTERS = 2048
 # RFC 3986: what may stand in an address without being escaped; a space or an accent is a typing mistake.
 _URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
 _URL_ADVICE = 'Write the address as the server\'s settings do, for example "https://pacs.example.org/dicom-web".'
-_USER = re.compile(r"[^\s:/@]{1,64}")
+# No sign that means something to a shell: nothing here runs one, but the server at the other end may.
+_USER = re.compile(r"(?!-)[^\s:/@;|&$`<>(){}\"'*?!]{1,64}")
 _PATH_CHARACTERS = 1024
 _FINGERPRINT_PREFIX = "SHA256:"
 _FINGERPRINT_BYTES = 32

@@ -15,10 +15,10 @@ from appliance.config.model import Site
 
 def plain_values(site: Site) -> dict[str, object]:
     """Return the whole site, defaults included, as mappings, lists, texts, numbers and switches."""
-    return _groups_last(site.model_dump(mode="json", by_alias=True))
+    return groups_last(site.model_dump(mode="json", by_alias=True))
 
 
-def _groups_last(values: Mapping[str, object]) -> dict[str, object]:
+def groups_last(values: Mapping[str, object]) -> dict[str, object]:
     """Return the values that are set, groups after plain keys, in otherwise the same order."""
     present = [(key, _inside(value)) for key, value in values.items() if value is not None]
     return dict(sorted(present, key=lambda item: _is_group(item[1])))
@@ -27,7 +27,7 @@ def _groups_last(values: Mapping[str, object]) -> dict[str, object]:
 def _inside(value: object) -> object:
     """Return the value with every group in it put in the same order."""
     if isinstance(value, Mapping):
-        return _groups_last(value)
+        return groups_last(value)
     if isinstance(value, list):
         return [_inside(entry) for entry in value]
     return value

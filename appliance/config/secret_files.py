@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 from appliance.config.model import Site
 from appliance.config.problem import Problem, printable
 from appliance.core.errors import ApplianceError, Fault
 
 # A private key of 16,384 bits has 13 KiB.
-_LARGEST_BYTES = 1 << 16
+LARGEST_BYTES = 1 << 16
+"""The most that a secret may have."""
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _ROOT = 0
 
@@ -51,7 +53,7 @@ def read_secret(path: str) -> str:
         if facts.st_mode & _OTHERS:
             raise SecretFileError(f"{shown} can be read or changed by other users", advice=f"chmod 600 {shown}")
         try:
-            content = file.read(_LARGEST_BYTES + 1)
+            content = file.read(LARGEST_BYTES + 1)
         except OSError as error:
             raise SecretFileError(f"{shown} cannot be read ({error.strerror})", advice="Check the disk.") from None
     return _text_of(content, shown)
@@ -70,9 +72,25 @@ def secret_file_problems(site: Site) -> Iterator[Problem]:
                 yield Problem(f"destination[{index}].{key}", str(error), error.advice)
 
 
+def own_file_problems(site: Site, data: Path) -> Iterator[Problem]:
+    """Find secrets of destinations that are the box's own files: whoever may set destinations up must not send its keys to one of them.
+
+    Only `DATA/secrets`, where what somebody typed is kept, is for that.
+    """
+    home, typed = data.resolve(), data.resolve() / "secrets"
+    for index, destination in enumerate(site.destinations):
+        for key in SECRET_KEYS:
+            path = getattr(destination, key, None)
+            # As the file system has it: no link and no .. leads around this.
+            where = None if path is None else Path(path).resolve()
+            if where is not None and where.is_relative_to(home) and not where.is_relative_to(typed):
+                advice = "Put the destination's secret in a file outside of the box's data directory."
+                yield Problem(f"destination[{index}].{key}", f"{printable(str(path))} belongs to the box itself", advice)
+
+
 def _text_of(content: bytes, shown: str) -> str:
     """Return what the file says, or refuse what can be no secret."""
-    if len(content) > _LARGEST_BYTES:
+    if len(content) > LARGEST_BYTES:
         raise SecretFileError(f"{shown} is larger than 64 KiB", advice="This cannot be a secret: check the path.")
     try:
         text = content.decode("utf-8").rstrip("\r\n")

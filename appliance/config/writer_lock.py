@@ -1,7 +1,8 @@
 """The lock of the configuration: one change at a time, whichever process or thread makes it.
 
 Promises: inside the block nobody else is inside theirs; the kernel lets go of the lock when its holder dies.
-Failures: `ConfigBusyError` (operator) when another holds it for too long; `OSError` when the file cannot be made.
+Failures: `ConfigBusyError` (operator) when another holds it for too long; `OSError` when the file cannot be made. `SiteStaleError`
+(operator) is for whoever finds inside that another was faster.
 Limits: not re-entrant. Nothing that takes long, and nothing of the network, may happen inside.
 """
 
@@ -27,6 +28,13 @@ class ConfigBusyError(ApplianceError):
 
     fault = Fault.OPERATOR
     advice = "Try again in a moment, and look first at what the other change was: `dicom-edge config history`."
+
+
+class SiteStaleError(ApplianceError):
+    """Another configuration is in force than the one that was changed."""
+
+    fault = Fault.OPERATOR
+    advice = "Load the page again, look at what it says now, and make your change once more."
 
 
 @contextlib.contextmanager

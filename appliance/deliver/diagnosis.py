@@ -1,6 +1,7 @@
 """What a doctor finds, and what he sees the network with: shared by the doctors of archives, of other destinations and of sources.
 
-Promises: nothing here sends anything but questions to the system's resolver.
+Promises: nothing here sends anything but questions to the system's resolver. Whoever watches a walk hears of each phase as it begins and
+as it ends.
 Failures: `resolve` says which.
 Limits: names are resolved by the system, with its own time-outs.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -66,12 +67,34 @@ def own_address(host: str, port: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Senses:
-    """What the doctor sees the network with, for tests to replace."""
+    """What the doctor sees the network with, for tests to replace; `begins` and `found` hear of each phase while he walks."""
 
     resolve: Callable[[str, int], tuple[str, ...]] = resolve
     own_address: Callable[[str, int], str] = own_address
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
+    begins: Callable[[str], None] = lambda _phase: None
+    found: Callable[[Step], None] = lambda _step: None
+
+
+Look = Callable[[], tuple[bool, Remark]]
+"""Looks at one phase: whether it went well, and what to say."""
+
+
+def walk(phases: Iterable[tuple[StrEnum, Look]], senses: Senses) -> tuple[Step, ...]:
+    """Go through the phases and return a step for each; those behind the first that fails are not reached. Raises what a look raises."""
+    steps: list[Step] = []
+    for phase, look in phases:
+        if steps and not steps[-1].ok:
+            step = Step(phase, ok=False, detail="not reached")
+        else:
+            senses.begins(phase.value)
+            started = senses.monotonic()
+            ok, remark = look()
+            step = Step(phase, ok, remark.detail, remark.advice, round((senses.monotonic() - started) * 1000))
+        senses.found(step)
+        steps.append(step)
+    return tuple(steps)
 
 
 def is_address(host: str) -> bool:

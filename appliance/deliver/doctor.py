@@ -19,7 +19,7 @@ from types import MappingProxyType
 from appliance.config.model import Delivery, DicomDestination
 from appliance.core.identity import AETitle, Uid
 from appliance.deliver import remedies, synthetic
-from appliance.deliver.diagnosis import Diagnosis, Senses, Step, is_address, own_address, refusal, resolve
+from appliance.deliver.diagnosis import Diagnosis, Look, Senses, Step, is_address, own_address, refusal, resolve, walk
 from appliance.deliver.remedies import Call, Remark
 from appliance.deliver.transport import Context
 from appliance.deliver.verdict import judge_store
@@ -118,21 +118,14 @@ def examine(
     """
     senses = senses or Senses()
     visit = _Visit(destination, in_use, box, settings, senses, tls, sends=sends, proves=proves)
-    steps: list[Step] = []
     try:
-        for phase, look in visit.phases():
-            if steps and not steps[-1].ok:
-                steps.append(Step(phase, ok=False, detail="not reached"))
-                continue
-            started = senses.monotonic()
-            ok, remark = look()
-            steps.append(Step(phase, ok, remark.detail, remark.advice, round((senses.monotonic() - started) * 1000)))
+        steps = walk(visit.phases(), senses)
     finally:
         visit.end()
     return Diagnosis(
         destination.name,
         all(step.ok for step in steps),
-        tuple(steps),
+        steps,
         any(step.ok and step.phase is Phase.ASSOCIATION for step in steps),
         MappingProxyType(dict(visit.answers)),
     )
@@ -167,7 +160,7 @@ class _Visit:
         self._association: OutgoingAssociation | None = None
         self.answers: dict[Context, int] = {}
 
-    def phases(self) -> tuple[tuple[Phase, Callable[[], tuple[bool, Remark]]], ...]:
+    def phases(self) -> tuple[tuple[Phase, Look], ...]:
         """Return the phases in their order."""
         return (
             (Phase.NAME, self._name),

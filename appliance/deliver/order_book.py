@@ -16,6 +16,7 @@ from appliance.ledger.deliveries import Deliveries, Moved
 from appliance.ledger.orders import MAX_ORDER_BYTES, ORDER_CLASS_UID, Order, OrderDamagedError, OrderVerb, decode_order
 from appliance.ledger.pauses import Pauses
 from appliance.ledger.requests import Requests
+from appliance.ledger.resends import Resends
 from appliance.ledger.selection import Chosen, Selections
 from appliance.ledger.vocabulary import DeliveryState, HoldClass
 from appliance.spool.names import SpoolName
@@ -29,7 +30,7 @@ EVENTS: Mapping[OrderVerb, Event] = MappingProxyType(
         OrderVerb.CANCEL: Event.CANCELLED,
     }
 )
-"""What each verb does to a delivery that it takes."""
+"""What each verb does to a delivery that it takes; one that is not here makes deliveries (`ledger.resends`)."""
 
 _Where = frozenset[tuple[DeliveryState, HoldClass | None]]
 
@@ -50,6 +51,7 @@ TAKES: Mapping[OrderVerb, _Where] = MappingProxyType(
 """Where a delivery may stand for each verb to change anything about it."""
 
 _DONE: Mapping[OrderVerb, str] = MappingProxyType({OrderVerb.HOLD: "held", OrderVerb.CANCEL: "cancelled"})
+_SENT_AGAIN = "sent again by {} before the ledger was rebuilt"
 _OBJECT_GONE = "the ledger was rebuilt, and the object is no longer in the spool"
 
 
@@ -71,7 +73,10 @@ class OrderBook:
 
     def follow(self, ledger: Ledger, name: SpoolName, order: Order) -> int:
         """Do what a sealed order says and record it, inside `write()`; return how many deliveries it moved."""
-        moved = sum(_act(ledger, chosen, order) for key in order.keys for chosen in Selections(ledger).find(key))
+        if order.verb is OrderVerb.RESEND:
+            moved = Resends(ledger).follow(order, name.object_id)
+        else:
+            moved = sum(_act(ledger, chosen, order) for key in order.keys for chosen in Selections(ledger).find(key))
         if order.destination_id:
             Pauses(ledger).follow(order)
         Requests(ledger).add(order, count=moved, object_id=name.object_id, spool_name=str(name))
@@ -82,10 +87,12 @@ class OrderBook:
 
         Nobody knows what was delivered after a release, so that it ends a person's hold and no more: an archive would be flooded with what
         it has. Such a ledger does not know which cause's delivery was owed then: the order is about all of the same bytes to the same
-        destination, except what a later reception asked for.
+        destination, except what a later reception asked for. What was sent again is held too, once, where nothing else is held for it.
         """
         moved = 0
-        for key in order.keys:
+        if order.verb is OrderVerb.RESEND:
+            moved = Resends(ledger).follow(order, name.object_id, held=_SENT_AGAIN.format(order.who))
+        for key in order.keys if order.verb in EVENTS else ():
             for chosen in Selections(ledger).find(key, made_before=name.object_id):
                 if order.verb is OrderVerb.RELEASE:
                     moved += _hold_again(ledger, chosen, order)

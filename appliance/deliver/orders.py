@@ -16,37 +16,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from appliance.core.errors import ApplianceError, Fault
-from appliance.core.identity import Uid
-from appliance.deliver.order_book import OrderBook, moved_by, takes
+from appliance.deliver.order_book import EVENTS, OrderBook, moved_by, takes
+from appliance.deliver.order_seal import OrderSeal
 from appliance.ledger.database import Ledger
 from appliance.ledger.deliveries import Deliveries
-from appliance.ledger.orders import (
-    MOST_KEYS,
-    ORDER_CLASS_UID,
-    ORDER_SYNTAX_UID,
-    DeliveryKey,
-    Order,
-    OrderDamagedError,
-    OrderVerb,
-    encode_order,
-)
+from appliance.ledger.orders import MOST_KEYS, DeliveryKey, Order, OrderVerb
 from appliance.ledger.pauses import Pauses
 from appliance.ledger.requests import Requests
 from appliance.ledger.selection import Selection, Selections
 from appliance.ledger.vocabulary import DeliveryState
 from appliance.runtime.clock import Clock
 from appliance.runtime.logging import get_logger
-from appliance.spool.age import SealDamagedError, SealForeignError, SealFormatError
 from appliance.spool.names import SpoolName
-from appliance.spool.part10 import ObjectHeader, ObjectHeaderError
-from appliance.spool.store import Spool, SpoolObjectMissingError
+from appliance.spool.store import Spool
 
 log = get_logger(__name__)
 
 # What a page or a list shows of one text (hostile-inputs.md row 49), several times over.
 _TEXT_CHARACTERS = 200
-
-_UNREADABLE = (SealDamagedError, SealFormatError, ObjectHeaderError, OrderDamagedError)
 
 
 class OrderEmptyError(ApplianceError):
@@ -93,12 +80,13 @@ class Orders:
 
     def __init__(self, spool: Spool, ledger: Ledger, clock: Clock, wake: Callable[[], None], *, most_keys: int = MOST_KEYS) -> None:
         """Seal into `spool`, which needs recipients and private keys; `wake` is called when something may be sent that could not."""
-        self._spool = spool
         self._ledger = ledger
         self._clock = clock
         self._wake = wake
         self._most_keys = most_keys
         self._book = OrderBook(spool)
+        seals = OrderSeal(spool, ledger)
+        self._seal, self._take_back, self._unrecorded = seals.seal, seals.take_back, seals.unrecorded
         self._one_at_a_time = threading.Lock()
 
     def recover(self) -> int:
@@ -107,8 +95,9 @@ class Orders:
         Raises `OSError` and what the ledger raises. An order that cannot be opened now is left, and reported.
         """
         with self._one_at_a_time:
-            waiting = [(name, order) for name in self._unrecorded() if (order := self._read(name)) is not None]
-            for name, order in sorted(waiting, key=lambda one: (one[1].sequence, one[0])):
+            # What makes deliveries is the router's, as all that makes some.
+            waiting = [(name, order) for name, order in self._unrecorded() if order.verb in EVENTS]
+            for name, order in waiting:
                 with self._ledger.write():
                     moved = self._book.follow(self._ledger, name, order)
                 log.warning("order.recovered", verb=order.verb, object_id=name.object_id, deliveries=moved)
@@ -118,7 +107,7 @@ class Orders:
         """Do what somebody asks for, and say what became of it."""
         if wanted.selection.is_everything:
             raise OrderEmptyError(f"{wanted.verb} what?")
-        _check_texts(wanted.who, wanted.reason)
+        check_texts(wanted.who, wanted.reason)
         done = Done()
         with self._one_at_a_time:
             with self._ledger.read():
@@ -135,7 +124,7 @@ class Orders:
 
     def about_destination(self, verb: OrderVerb, destination_id: str, who: str, reason: str = "", until: float | None = None) -> bool:
         """Pause (hold) or resume (release) a destination; return whether that changed anything."""
-        _check_texts(who, reason)
+        check_texts(who, reason)
         name = None
         with self._one_at_a_time:
             try:
@@ -183,52 +172,9 @@ class Orders:
         object_id, spool_name = (None, None) if name is None else (name.object_id, str(name))
         Requests(self._ledger).add(order, count=len(order.keys), object_id=object_id, spool_name=spool_name)
 
-    def _seal(self, order: Order) -> SpoolName:
-        """Return the name of the order's object, durable in `incoming/`."""
-        header = ObjectHeader(
-            sop_class_uid=ORDER_CLASS_UID,
-            sop_instance_uid=Uid(""),
-            transfer_syntax_uid=ORDER_SYNTAX_UID,
-            calling_title="",
-            called_title="",
-            peer_address="",
-            reception_id="",
-            received_at=order.at,
-            kind="message",
-        )
-        with self._spool.admit(header) as admission:
-            admission.write(encode_order(order))
-            return admission.commit()
 
-    def _take_back(self, name: SpoolName) -> None:
-        """Remove an order that the ledger did not follow; where that fails it is followed at the next start."""
-        try:
-            self._spool.remove(name)
-        except OSError as error:
-            log.error("order.not_taken_back", object_id=name.object_id, number=error.errno)  # noqa: TRY400 (what failed first is raised)
-
-    def _unrecorded(self) -> list[SpoolName]:
-        names = [name for name in self._spool.incoming() if name.kind == "m"]
-        if not names:
-            return []
-        # Whoever sealed them may have been killed before the folder was synced.
-        self._spool.sync_incoming()
-        with self._ledger.read():
-            recorded = Requests(self._ledger).recorded([name.object_id for name in names])
-        return [name for name in names if name.object_id not in recorded]
-
-    def _read(self, name: SpoolName) -> Order | None:
-        try:
-            return self._book.read(name)
-        except _UNREADABLE as error:
-            log.error("order.damaged", object_id=name.object_id, error=type(error).__name__)  # noqa: TRY400 (where says nothing)
-            self._spool.quarantine(name, type(error).__name__)
-        except (SealForeignError, SpoolObjectMissingError) as error:
-            log.error("order.unreadable", object_id=name.object_id, error=type(error).__name__)  # noqa: TRY400 (as above)
-        return None
-
-
-def _check_texts(*texts: str) -> None:
+def check_texts(*texts: str) -> None:
+    """Raise `OrderTextError` where a name or reason cannot be kept."""
     for text in texts:
         if len(text) > _TEXT_CHARACTERS or not text.isprintable():
             raise OrderTextError("a name or reason is too long, or not printable")

@@ -56,7 +56,7 @@ class OutgoingTls:
             credentials=named_credentials(destination.certificate, destination.key),
             authorities=tuple(map(Path, destination.authorities or settings.authorities)),
         )
-        return TlsRequest(self._context_of(recipe), address.hostname or "")
+        return TlsRequest(self._context_of(recipe), urlsplit(f"https://{destination.authority}").hostname or "")
 
     def _context_of(self, recipe: Recipe) -> Callable[[], ssl.SSLContext]:
         return lambda: self._contexts.get(recipe)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from appliance.config.model import DicomDestination, Site
+from appliance.config.model import DicomDestination, Site, StowDestination
 from appliance.deliver.clearing import SeriesGroup, ask_by
 from appliance.deliver.diagnosis import Senses, refusal
 from appliance.deliver.doctor import Proves
@@ -72,17 +72,22 @@ class Post:
 
 
 def proof_of(
-    to: DicomDestination, site: Site, tls: OutgoingTls, post: Post, senses: Senses | None = None, report_s: float = REPORT_S
+    to: DicomDestination | StowDestination,
+    site: Site,
+    tls: OutgoingTls,
+    post: Post,
+    senses: Senses | None = None,
+    report_s: float = REPORT_S,
 ) -> Proves | None:
     """Return how a destination proves that it has a test image, None for one that need not. A report is waited for `report_s`."""
     if to.proof == "delivered":
         return None
-    if to.proof == "query":
+    if isinstance(to, StowDestination) or to.proof == "query":
         return lambda image: _listed(to, site, tls, image)
     return _Commitment(to, site, tls, post, senses or Senses(), report_s).proves
 
 
-def _listed(to: DicomDestination, site: Site, tls: OutgoingTls, image: TestImage) -> tuple[bool, Remark]:
+def _listed(to: DicomDestination | StowDestination, site: Site, tls: OutgoingTls, image: TestImage) -> tuple[bool, Remark]:
     """Ask by one query for the image."""
     group = SeriesGroup(STUDY_UID, SERIES_UID, (image.sop_instance_uid,))
     cleared = ask_by(queries_of(to, site, tls), [group], destination=to.name)
@@ -90,7 +95,8 @@ def _listed(to: DicomDestination, site: Site, tls: OutgoingTls, image: TestImage
         return True, Remark("asked by a query, the archive lists the test image: it can prove what it was sent")
     if cleared.absent:
         return False, Remark("the archive took the test image, and does not list it when it is asked by a query", _LOST_ADVICE)
-    advice = f"Allow queries to {site.box.ae_title}, or set the destination's proof to what the archive can do."
+    who = "this box (QIDO-RS at the same url)" if isinstance(to, StowDestination) else site.box.ae_title
+    advice = f"Allow queries to {who}, or set the destination's proof to what the archive can do."
     return False, Remark(f"the archive does not say by a query whether it has the test image: {cleared.reason}", advice)
 
 

@@ -1,7 +1,7 @@
 """The connection doctor for destinations of other kinds than DICOM: name, connection, and whether the box is let in.
 
-Promises: an examination stops at the first phase that fails, stores nothing, and leaves nothing open; what it finds well, the sender finds
-well, because it goes by the same transport.
+Promises: an examination stops at the first phase that fails, stores nothing but a test image of no patient where that is asked for, and
+leaves nothing open; what it finds well, the sender finds well, because it goes by the same transport.
 Failures: none; a fault of the destination is what it is looking for.
 Limits: takes up to a connect and a login deadline; that a destination lets the box in does not prove that it has room.
 Standard: house.md section 10 ("destinations test").
@@ -17,9 +17,13 @@ from urllib.parse import urlsplit
 from appliance.config.model import FolderDestination, SftpDestination, StowDestination
 from appliance.core.identity import AETitle
 from appliance.deliver import remedies
-from appliance.deliver.doctor import Diagnosis, Senses, Step
+from appliance.deliver.diagnosis import Diagnosis, Senses, walk
+from appliance.deliver.diagnosis import Look as Judged
+from appliance.deliver.doctor import Proves
 from appliance.deliver.remedies import Remark
+from appliance.deliver.synthetic import TestImage
 from appliance.deliver.transport import AssociationFailedError, Transport, Wanted
+from appliance.dimse.contexts import EXPLICIT_LITTLE_ENDIAN
 
 
 class WayPhase(StrEnum):
@@ -30,6 +34,10 @@ class WayPhase(StrEnum):
     HTTP = "http"
     LOGIN = "login"
     FOLDER = "folder"
+    SEND = "send"
+    """Only over STOW-RS, where somebody asked for it."""
+    PROOF = "proof"
+    """Only with a test image, where the destination proves what it has."""
 
 
 ADVICE: Mapping[str, str] = MappingProxyType(
@@ -74,25 +82,60 @@ Look = Callable[[], Remark]
 
 
 def examine_way(
-    destination: StowDestination | SftpDestination | FolderDestination, way: Transport, box: AETitle, senses: Senses | None = None
+    destination: StowDestination | SftpDestination | FolderDestination,
+    way: Transport,
+    box: AETitle,
+    senses: Senses | None = None,
+    *,
+    sends: bool = False,
+    proves: Proves | None = None,
 ) -> Diagnosis:
-    """Examine the way to a destination. Takes as long as the destination does: call it from a thread that may wait."""
+    """Examine the way to a destination. Takes as long as the destination does: call it from a thread that may wait.
+
+    With `sends` a STOW-RS service is sent a test image too, and `proves` finds out whether it is there; None asks nothing.
+    """
     senses = senses or Senses()
-    steps: list[Step] = []
-    for phase, look in _phases(destination, way, box, senses):
-        if steps and not steps[-1].ok:
-            steps.append(Step(phase, ok=False, detail="not reached"))
-            continue
-        started = senses.monotonic()
-        try:
-            remark, ok = look(), True
-        except AssociationFailedError as error:
-            remark, ok = Remark(error.verdict.text, ADVICE.get(error.verdict.flag, _ASK)), False
-        except _UnresolvedError as error:
-            remark, ok = remedies.for_unresolved(str(error)), False
-        steps.append(Step(phase, ok, remark.detail, remark.advice, round((senses.monotonic() - started) * 1000)))
+    phases = [(phase, _judged(look)) for phase, look in _phases(destination, way, box, senses)]
+    if sends and isinstance(destination, StowDestination):
+        phases += _phases_of_an_image(way, box, senses, proves)
+    steps = walk(phases, senses)
     is_well = all(step.ok for step in steps)
-    return Diagnosis(destination.name, is_well, tuple(steps), ends_refusal=is_well)
+    lets_in = all(step.ok for step in steps if step.phase not in (WayPhase.SEND, WayPhase.PROOF))
+    return Diagnosis(destination.name, is_well, steps, ends_refusal=lets_in)
+
+
+def _judged(look: Look) -> Judged:
+    """Return a look that says what is wrong instead of raising it."""
+
+    def judged() -> tuple[bool, Remark]:
+        try:
+            return True, look()
+        except AssociationFailedError as error:
+            return False, Remark(error.verdict.text, ADVICE.get(error.verdict.flag, _ASK))
+        except _UnresolvedError as error:
+            return False, remedies.for_unresolved(str(error))
+
+    return judged
+
+
+def _phases_of_an_image(way: Transport, box: AETitle, senses: Senses, proves: Proves | None) -> list[tuple[WayPhase, Judged]]:
+    """Return the phases in which a service is sent a test image, and asked for it."""
+    image = TestImage(EXPLICIT_LITTLE_ENDIAN, senses.wall())
+
+    def sent() -> tuple[bool, Remark]:
+        from appliance.deliver.transports.stow import StowTransport
+
+        assert isinstance(way, StowTransport)  # noqa: S101 (`way_to` made it; for the type checker)
+        try:
+            outcome = way.try_image(image, box)
+        except AssociationFailedError as error:
+            return False, Remark(error.verdict.text, ADVICE.get(error.verdict.flag, _ASK))
+        return remedies.for_image(outcome.verdict, outcome.status, box)
+
+    phases: list[tuple[WayPhase, Judged]] = [(WayPhase.SEND, sent)]
+    if proves is not None:
+        phases.append((WayPhase.PROOF, lambda: proves(image)))
+    return phases
 
 
 class _UnresolvedError(Exception):

@@ -117,4 +117,5 @@ def _stow_peer(destination: StowDestination, terms: Terms, tls: OutgoingTls) -> 
         authorization=authorization,
         instances=destination.instances_per_request,
         proxy=None if proxy is None else Proxy(proxy.hostname or "", proxy.port or 0),
+        authority=destination.authority,
     )

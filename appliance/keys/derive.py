@@ -25,6 +25,8 @@ class Label(StrEnum):
     DIGEST = "dicom-edge/1/digest"
     WRAP = "dicom-edge/1/wrap"
     TLS = "dicom-edge/1/tls"
+    ACCOUNTS = "dicom-edge/1/accounts"
+    COOKIE = "dicom-edge/1/cookie"
 
 
 def derive(root: bytes, label: Label) -> bytes:

@@ -79,8 +79,8 @@ def load_root(data: Path, credentials: Path | None) -> RootKey:
 def create_root(data: Path) -> RootKey:
     """Make a new root key in `keys/root.key` and return it; it is on the disk when this returns.
 
-    Raises `RootKeyMissingError` while `data` holds sealed objects, a key generation or a ledger, which a new key could never open, and
-    `RootKeyExistsError` where there is a root key.
+    Raises `RootKeyMissingError` while `data` holds sealed objects, a key generation, a ledger or accounts, which a new key could never
+    open, and `RootKeyExistsError` where there is a root key.
     """
     path = keys_directory(data) / ROOT_FILE
     if path.exists():
@@ -123,6 +123,8 @@ def _protected(data: Path) -> Iterator[str]:
     """Yield what a lost root key protects, in words, as found."""
     if (data / "ledger" / "ledger.db").exists():
         yield "the ledger"
+    if (data / "accounts" / "accounts.db").exists():
+        yield "the database of accounts"
     if any(keys_directory(data).glob("generation-*.json")):
         yield "a key generation"
     for _, _, files in os.walk(data / "spool"):

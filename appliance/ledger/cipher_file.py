@@ -21,6 +21,7 @@ from sqlcipher3 import dbapi2
 from appliance.ledger.access import sync
 from appliance.ledger.faults import LedgerDamagedError, LedgerForeignError, LedgerNewerError, LedgerOlderError, translated
 from appliance.ledger.migrations import LATEST, MIGRATIONS
+from appliance.ledger.words import study_text
 
 Value: TypeAlias = str | int | float | bytes | None
 """What a statement takes and a row gives."""
@@ -209,6 +210,8 @@ def _use_write_ahead_log(database: SqlCipherDatabase) -> None:
 
 def _migrate(database: SqlCipherDatabase, version: int) -> None:
     """Apply every migration after `version`, each in a transaction of its own, so that a power cut leaves a whole version."""
+    # What no statement of SQL can say; only migrations use it.
+    database.connection().create_function("study_text", 4, study_text, deterministic=True)
     for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
         execute(database, "BEGIN IMMEDIATE")
         for statement in statements:

@@ -18,6 +18,7 @@ from appliance.core.errors import ApplianceError, Fault
 from appliance.ledger.claims import LARGE_BYTES, Claims
 from appliance.ledger.database import Row
 from appliance.ledger.moments import columns, due_from
+from appliance.ledger.traffic import WENT, minute_of
 from appliance.ledger.vocabulary import TRIED_AGAIN, Cause, DeliveryState, HoldClass, Priority
 from appliance.runtime.clock import Due, Instant
 
@@ -190,10 +191,10 @@ class Deliveries(Claims):
         With `owner`, nothing is done unless it is still the owner; returns whether it was done. A delivery that is finished lets the
         later version that waits for it go. Raises `DeliveryMissingError`.
         """
-        found = self._ledger.rows("SELECT owner, blocked_by FROM delivery WHERE id = ?", (delivery_id,))
+        found = self._ledger.rows("SELECT owner, blocked_by, destination_id FROM delivery WHERE id = ?", (delivery_id,))
         if not found:
             raise DeliveryMissingError(f"there is no delivery {delivery_id} in the ledger")
-        current, blocked_by = found[0]
+        current, blocked_by, destination_id = found[0]
         if owner is not None and current != owner:
             return False
         attempt, state = move.attempt, move.state
@@ -216,6 +217,8 @@ class Deliveries(Claims):
                 "INSERT INTO attempt (delivery_id, at, outcome, status, comment) VALUES (?, ?, ?, ?, ?)",
                 (delivery_id, attempt.at, attempt.outcome, attempt.status, attempt.comment),
             )
+            if state is DeliveryState.DELIVERED:
+                self._ledger.change(WENT, (minute_of(attempt.at), destination_id))
         return True
 
     def promote_due(self, destination_id: str, now: Instant, *, limit: int = _PROMOTED_AT_ONCE) -> int:

@@ -46,7 +46,7 @@ _OF_CLASS = " AND i.sop_class_uid = ?"
 _OF_INSTANCES = " AND +d.instance_id IN (SELECT value FROM json_each(?))"
 
 # From one destination to the next along the index, instead of over everything that is owed.
-_OWED_TO = """
+OWED_TO = """
     WITH RECURSIVE owed (destination_id) AS (
         SELECT ''
         UNION ALL
@@ -59,6 +59,8 @@ _OWED_TO = """
     )
     SELECT destination_id FROM owed WHERE destination_id > ''
 """
+"""The destinations that are owed anything, in the words of the database."""
+
 # What waits for its study (deferred, and not due) goes on waiting, and is queued, and then held, when that is complete: once it was held,
 # nobody could tell that a return of the destination must not send it yet.
 _HOLD_REMOVED = """
@@ -109,7 +111,7 @@ class Holding(Queue):
         that there may be more.
         """
         held: dict[str, int] = {}
-        removed = [destination_id for (destination_id,) in self._ledger.rows(_OWED_TO) if destination_id not in destination_ids]
+        removed = [destination_id for (destination_id,) in self._ledger.rows(OWED_TO) if destination_id not in destination_ids]
         for destination_id in removed:
             for state in ("queued", "deferred"):
                 left = limit - sum(held.values())

@@ -15,6 +15,7 @@ from enum import StrEnum
 from appliance.core.errors import ApplianceError, Fault
 from appliance.core.identity import Uid
 from appliance.ledger.database import Ledger, Row, Value
+from appliance.ledger.words import study_text
 
 
 class InstanceState(StrEnum):
@@ -30,7 +31,8 @@ class InstanceState(StrEnum):
 class Attributes:
     """What the data set says about its patient, study and series; empty where it says nothing.
 
-    Every field but the two UIDs may identify a patient and is left out of `repr`, so that no log or exception shows one by accident.
+    `acquired_at` is when the scanner says that it was acquired, by the scanner's clock (wall time, UTC), None where it does not. Every
+    field but the two UIDs may identify a patient and is left out of `repr`, so that no log or exception shows one by accident.
     """
 
     study_instance_uid: str = ""
@@ -44,6 +46,7 @@ class Attributes:
     modality: str = field(default="", repr=False)
     body_part: str = field(default="", repr=False)
     station_name: str = field(default="", repr=False)
+    acquired_at: float | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +112,15 @@ _ADD = """
     INSERT INTO instance (
         object_id, study_id, sop_instance_uid, version, state, sop_class_uid, transfer_syntax_uid, series_instance_uid, calling_title,
         source_address, called_title, spool_name, digest, length, received_at, patient_id, patient_name, birth_date, accession_number,
-        study_date, study_description, modality, body_part, station_name, hops
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
+        study_date, study_description, modality, body_part, station_name, hops, acquired_at
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
 """
 
 _STORED = """
     SELECT i.id, i.version, i.state, i.keep_until, i.object_id, i.sop_instance_uid, i.sop_class_uid, i.transfer_syntax_uid,
         s.study_instance_uid, i.series_instance_uid, i.calling_title, i.source_address, i.called_title, i.spool_name, i.digest, i.length,
         i.received_at, i.hops, i.patient_id, i.patient_name, i.birth_date, i.accession_number, i.study_date, i.study_description,
-        i.modality, i.body_part, i.station_name
+        i.modality, i.body_part, i.station_name, i.acquired_at
     FROM instance i JOIN study s ON s.id = i.study_id
 """
 
@@ -126,6 +129,12 @@ _RECORDED = "SELECT 1 FROM instance WHERE object_id = ?1 UNION ALL SELECT 1 FROM
 # Numbers rise with time, but a clock that stepped back makes times fall: the whole ledger is looked through.
 _RECEIVED_BETWEEN = """
     WHERE i.id > ? AND i.received_at >= ? AND i.received_at < ? AND +i.state IN ('stored', 'unrouted')
+        AND NOT EXISTS (SELECT 1 FROM instance n WHERE n.sop_instance_uid = i.sop_instance_uid AND n.version > i.version)
+    ORDER BY i.id LIMIT ?
+"""
+
+_OF_STUDY = """
+    WHERE s.study_instance_uid = ?
         AND NOT EXISTS (SELECT 1 FROM instance n WHERE n.sop_instance_uid = i.sop_instance_uid AND n.version > i.version)
     ORDER BY i.id LIMIT ?
 """
@@ -146,6 +155,8 @@ _CHANGE_STUDY = """
     SET modalities = ?, patient_id = ?, patient_name = ?, birth_date = ?, accession_number = ?, study_date = ?, study_description = ?
     WHERE id = ?
 """
+
+_SEARCHED = "INSERT INTO study_text (study_id, text) VALUES (?, ?) ON CONFLICT (study_id) DO UPDATE SET text = excluded.text"
 
 
 class Instances:
@@ -182,7 +193,7 @@ class Instances:
             *(facts.transfer_syntax_uid, facts.series_instance_uid, facts.calling_title, facts.source_address, facts.called_title),
             *(facts.spool_name, facts.digest, facts.length, facts.received_at, attributes.patient_id, attributes.patient_name),
             *(attributes.birth_date, attributes.accession_number, attributes.study_date, attributes.study_description),
-            *(attributes.modality, attributes.body_part, attributes.station_name, facts.hops),
+            *(attributes.modality, attributes.body_part, attributes.station_name, facts.hops, attributes.acquired_at),
         )
         return int(self._ledger.change(_ADD, parameters)[0][0])
 
@@ -221,6 +232,10 @@ class Instances:
         rows = self._ledger.rows(_STORED + _RECEIVED_BETWEEN, (after, since, until, limit))
         return [_stored(row) for row in rows]
 
+    def of_study(self, study_instance_uid: str, *, limit: int) -> list[StoredInstance]:
+        """Return at most `limit` instances of a study by number, the newest version of each."""
+        return [_stored(row) for row in self._ledger.rows(_STORED + _OF_STUDY, (study_instance_uid, limit))]
+
     def counts(self) -> dict[InstanceState, int]:
         """Return how many instances are in each state; every state is there."""
         found: dict[str, int] = dict(self._ledger.rows("SELECT state, count(*) FROM instance GROUP BY state"))
@@ -247,7 +262,9 @@ class Instances:
         rows = self._ledger.rows(_STUDY, (facts.study_instance_uid,))
         if not rows:
             parameters = (facts.study_instance_uid, attributes.modality, *told, facts.received_at)
-            return int(self._ledger.change(_ADD_STUDY, parameters)[0][0])
+            added = int(self._ledger.change(_ADD_STUDY, parameters)[0][0])
+            self._let_be_found(added, told)
+            return added
         study_id, modalities, *known = rows[0]
         known_modalities = modalities.split("\\") if modalities else []
         is_new_modality = attributes.modality and attributes.modality not in known_modalities and len(known_modalities) < _MAX_MODALITIES
@@ -255,7 +272,13 @@ class Instances:
         if is_new_modality or wanted != tuple(known):
             known_modalities += [attributes.modality] if is_new_modality else []
             self._ledger.change(_CHANGE_STUDY, ("\\".join(known_modalities), *wanted, study_id))
+        if wanted != tuple(known):
+            self._let_be_found(study_id, wanted)
         return int(study_id)
+
+    def _let_be_found(self, study_id: int, told: Sequence[str]) -> None:
+        patient_id, patient_name, _, accession_number, _, study_description = told
+        self._ledger.change(_SEARCHED, (study_id, study_text(patient_name, patient_id, accession_number, study_description)))
 
 
 def _stored(row: Row) -> StoredInstance:

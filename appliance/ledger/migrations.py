@@ -7,6 +7,8 @@ Limits: there is no way back; an older version of the appliance refuses a newer 
 
 from __future__ import annotations
 
+from appliance.ledger import page_schema
+
 # What every step of the hot path touches is small and ordered by the row id, so that inserts append and claims read from one end. The
 # partial indexes hold only what waits: a million delivered rows cost a claim nothing.
 _FIRST = (
@@ -287,7 +289,10 @@ _LOSSES = (
     "CREATE INDEX proof_missed ON proof (destination_id, stage) WHERE misses > 2",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _COMPLETION, _HOPS, _LARGE, _HELD_AT, _PROOF, _PAUSE, _LOSSES)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    *(_FIRST, _SECOND, _THIRD, _FOURTH, _COMPLETION, _HOPS, _LARGE, _HELD_AT, _PROOF, _PAUSE, _LOSSES),
+    *(page_schema.STUDY_TEXT, page_schema.ACQUIRED, page_schema.HELD_TOGETHER, page_schema.TRAFFIC),
+)
 """The statements of each step; the step at index n makes schema version n + 1."""
 
 LATEST = len(MIGRATIONS)

@@ -49,6 +49,8 @@ class OrderVerb(StrEnum):
     """What waits for a time, or for a change of settings, is tried now."""
     CANCEL = "cancel"
     """Nothing is owed any more."""
+    RESEND = "resend"
+    """What the box has is owed again: the keys name objects and destinations, and the order's own id is the reference of their cause."""
 
     @property
     def is_sealed(self) -> bool:

@@ -111,6 +111,12 @@ _OBJECTS_OF_STUDY = """
     WHERE s.study_instance_uid = ? AND i.state IN ('stored', 'unrouted') ORDER BY i.sop_instance_uid, i.version
 """
 
+_OBJECTS_OF_SERIES = """
+    SELECT i.sop_instance_uid, i.version, i.spool_name FROM study s JOIN instance i ON i.study_id = s.id
+    WHERE s.study_instance_uid = ? AND i.series_instance_uid = ? AND i.state IN ('stored', 'unrouted')
+    ORDER BY i.sop_instance_uid, i.version
+"""
+
 
 class Studies:
     """The repository of questions about studies."""
@@ -130,7 +136,7 @@ class Studies:
             if not found:
                 raise StudyMissingError("there is no such study in the ledger")
             before = found[0][0]
-        conditions, parameters = _conditions(wanted)
+        conditions, parameters = conditions_of(wanted)
         statement = f"""
             SELECT id, study_instance_uid, accession_number, modalities, received_at, completed_at
             FROM study LEFT JOIN completion ON study_id = id
@@ -138,11 +144,14 @@ class Studies:
         """  # noqa: S608 (our own words; what was asked for is bound)
         return [self._summary(*row) for row in self._ledger.rows(statement, (before, *parameters, limit))]
 
-    def objects(self, uid: str) -> list[StoredObject]:
+    def objects(self, uid: str, *, series: str | None = None) -> list[StoredObject]:
         """Return what the store should hold of the SOP instance `uid`, or else of the study `uid`: each version, the oldest first.
 
-        Empty where nothing has that UID, and where all that had it was evicted or quarantined.
+        With `series` only that series of the study. Empty where nothing has that UID, and where all that had it was evicted or
+        quarantined.
         """
+        if series is not None:
+            return [StoredObject(*row) for row in self._ledger.rows(_OBJECTS_OF_SERIES, (uid, series))]
         rows = self._ledger.rows(_OBJECTS_OF_INSTANCE, (uid,)) or self._ledger.rows(_OBJECTS_OF_STUDY, (uid,))
         return [StoredObject(*row) for row in rows]
 
@@ -156,8 +165,8 @@ class Studies:
         return StudySummary(uid, accession_number, modalities, received, instances, delivered or 0, proved or 0, destinations, completed)
 
 
-def _conditions(wanted: StudyFilter) -> tuple[list[str], list[Value]]:
-    """Return the SQL conditions of a filter and what they bind."""
+def conditions_of(wanted: StudyFilter) -> tuple[list[str], list[Value]]:
+    """Return the SQL conditions on rows of `study` that a filter means, and what they bind. For this package."""
     conditions: list[str] = []
     parameters: list[Value] = []
     if wanted.accession_number is not None:

@@ -1,4 +1,6 @@
-"""The tables as peewee models: the only models in the house, and the description that the migrations must arrive at.
+"""The tables as peewee models, and with them the description that the migrations must arrive at.
+
+These and those of `page_schema` are the only models in the house.
 
 Promises: a test compares every model with the migrated schema. Models never leave this package and are bound to no database: queries made
 with them are run by `Ledger.rows` and `Ledger.change`.
@@ -10,6 +12,8 @@ with peewee costs several times what running it costs.
 from __future__ import annotations
 
 from peewee import AutoField, CompositeKey, FloatField, ForeignKeyField, IntegerField, Model, TextField
+
+from appliance.ledger.page_schema import ArrivalTable, DepartureTable
 
 
 class StudyTable(Model):
@@ -30,6 +34,18 @@ class StudyTable(Model):
         """Name the table."""
 
         table_name = "study"
+
+
+class StudyTextTable(Model):
+    """What a study is searched in, folded."""
+
+    study = ForeignKeyField(StudyTable, primary_key=True)
+    text = TextField()
+
+    class Meta:
+        """Name the table."""
+
+        table_name = "study_text"
 
 
 class InstanceTable(Model):
@@ -63,6 +79,7 @@ class InstanceTable(Model):
     evicted_at = FloatField(null=True)
     keep_until = FloatField(null=True)
     hops = IntegerField()
+    acquired_at = FloatField(null=True)
 
     class Meta:
         """Name the table."""
@@ -288,6 +305,7 @@ class CommitmentReportTable(Model):
 
 MODELS: tuple[type[Model], ...] = (
     StudyTable,
+    StudyTextTable,
     InstanceTable,
     DeliveryTable,
     AttemptTable,
@@ -301,4 +319,6 @@ MODELS: tuple[type[Model], ...] = (
     ProofTable,
     CommitmentTable,
     CommitmentReportTable,
+    ArrivalTable,
+    DepartureTable,
 )

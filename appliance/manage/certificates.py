@@ -19,7 +19,7 @@ from appliance.config.model import Site
 from appliance.core.errors import ApplianceError, Fault
 from appliance.keys.certificates import CertificateFacts, read_certificates
 from appliance.keys.root import RootKey
-from appliance.keys.tls_identity import create_identity, own_certificate_pem, own_certificates, signing_request
+from appliance.keys.tls_identity import create_identity, install_certificate, own_certificate_pem, own_certificates, signing_request
 from appliance.keys.tls_key import tls_password
 from appliance.runtime.clock import Clock
 from appliance.runtime.control import Handler
@@ -65,7 +65,11 @@ class CertificateDesk:
         return {CertificateRequest: self.certificate}
 
     def certificate(self, request: CertificateRequest) -> CertificateReply:
-        """Make an identity, or a request for its certificate to be signed."""
+        """Make an identity, or a request for its certificate to be signed, or take what was signed."""
+        if request.install:
+            installed = install_certificate(self._data, request.install.encode("utf-8"))
+            log.info("tls.certificate_installed", certificate=installed.subject, certificate_serial=installed.serial)
+            return CertificateReply(own_certificate_pem(self._data), installed.names)
         names = tuple(_checked(request.names)) or names_of(self._site())
         if request.sign:
             return CertificateReply(signing_request(self._data, self._password, names), names)
@@ -81,17 +85,24 @@ def shown_certificates(data: Path, site: Site) -> Shown:
     return Shown(site.tls.certificate, is_own=False, certificates=read_certificates(Path(site.tls.certificate).read_bytes()))
 
 
+def shown_pem(data: Path, site: Site) -> str:
+    """Return the certificates in use in PEM, for peers that shall trust them. Raises what reading them raises."""
+    return own_certificate_pem(data) if site.tls.certificate is None else Path(site.tls.certificate).read_text(encoding="utf-8")
+
+
 def names_of(site: Site) -> tuple[str, ...]:
     """Return what peers may call this box: its name, the machine's, and the addresses it listens on or calls from."""
-    listening = [address.host for address in (*site.listen.dicom, *site.listen.dicom_tls)]
+    pages = [] if site.listen.web == "off" else [site.listen.web]
+    listening = [address.host for address in (*site.listen.dicom, *site.listen.dicom_tls, *pages)]
     addresses = [host for host in listening if not ipaddress.ip_address(host).is_unspecified]
     if len(addresses) < len(listening):
-        addresses.append(_own_address())
+        addresses.append(own_address())
     found = (site.box.name, socket.gethostname(), *addresses)
     return tuple(dict.fromkeys(name for name in found if _is_name(name)))
 
 
-def _own_address() -> str:
+def own_address() -> str:
+    """Return the address that others reach this machine at, as far as it can tell; "" where it has no network."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(_SOMEBODY_ELSE)
         return str(probe.getsockname()[0])

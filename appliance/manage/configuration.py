@@ -1,4 +1,4 @@
-"""Changing the configuration: by the command line, by the operator's file, later by the pages; one door for all.
+"""Changing the configuration: by the command line, by the operator's file, by the pages (`site_changes`); one door for all.
 
 Promises: what is invalid changes nothing; after a change every daemon is told, and takes it without dropping an association.
 Failures: those of `config.generations`.
@@ -25,14 +25,14 @@ log = get_logger(__name__)
 _TOLD = ("receiver", "router", "sender")
 
 
-def apply_text(data: Path, text: str, *, by: str, reason: str, where: str) -> Applied:
+def apply_text(data: Path, text: str, *, by: str, reason: str, where: str, expected: int | None = None) -> Applied:
     """Put the text in force and tell the daemons. Raises what `Generations.apply` raises."""
-    return _told(data, Generations(data).apply(text, by, reason, where=where))
+    return _told(data, Generations(data).apply(text, by, reason, where=where, expected=expected))
 
 
-def roll_back(data: Path, number: int, *, by: str, reason: str) -> Applied:
+def roll_back(data: Path, number: int, *, by: str, reason: str, expected: int | None = None) -> Applied:
     """Put an earlier generation in force again and tell the daemons. Raises what `Generations.rollback` raises."""
-    return _told(data, Generations(data).rollback(number, by, reason))
+    return _told(data, Generations(data).rollback(number, by, reason, expected=expected))
 
 
 @contextlib.contextmanager

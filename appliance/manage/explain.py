@@ -50,7 +50,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedRoute:
-    """One route: whether the called title allows for it, its conditions that ask for something, and whether it applies."""
+    """One route: whether it is switched on and the called title allows for it, what it asks for, and whether it applies."""
 
     name: str
     is_allowed: bool
@@ -60,6 +60,7 @@ class ExplainedRoute:
     priority: str
     keep_s: float | None
     when_complete: bool = False
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,18 @@ class Explanation:
         return not any(route.applies for route in self.routes)
 
 
+@dataclass(frozen=True, slots=True)
+class Object:
+    """What of an object decides where it goes."""
+
+    sop_class_uid: Uid
+    sop_instance_uid: Uid
+    transfer_syntax_uid: Uid
+    modality: str
+    station_name: str
+    hops: int = 0
+
+
 def explain_file(path: Path, caller: Caller, site: Site, known: Mapping[str, Learned]) -> Explanation:
     """Return what would become of the file at `path`. `known` is what destinations were seen to take, by destination id."""
     source = FileSource.open(path)
@@ -117,6 +130,12 @@ def explain_file(path: Path, caller: Caller, site: Site, known: Mapping[str, Lea
         attributes = read_attributes(source.read, source.transfer_syntax_uid)
     finally:
         source.close()
+    uids = (source.sop_class_uid, source.sop_instance_uid, source.transfer_syntax_uid)
+    return explain_object(Object(*uids, attributes.modality, attributes.station_name), caller, site, known)
+
+
+def explain_object(source: Object, caller: Caller, site: Site, known: Mapping[str, Learned]) -> Explanation:
+    """Return what would become of an object that `caller` sent. `known` is what destinations were seen to take, by destination id."""
     judgement = _admission(caller, site, source.sop_class_uid)
     listed = find_source(site, caller.calling.text, caller.address)
     facts = RoutingFacts(
@@ -124,9 +143,10 @@ def explain_file(path: Path, caller: Caller, site: Site, known: Mapping[str, Lea
         calling_title=caller.calling.text,
         called_title=_called_title(caller, judgement, site),
         sop_class_uid=source.sop_class_uid,
-        modality=attributes.modality,
-        station_name=attributes.station_name,
+        modality=source.modality,
+        station_name=source.station_name,
         source_address=caller.address,
+        hops=source.hops,
     )
     return Explanation(
         sop_class_uid=source.sop_class_uid,
@@ -134,8 +154,8 @@ def explain_file(path: Path, caller: Caller, site: Site, known: Mapping[str, Lea
         sop_instance_uid=source.sop_instance_uid,
         transfer_syntax_uid=source.transfer_syntax_uid,
         transfer_syntax=named(source.transfer_syntax_uid),
-        modality=attributes.modality,
-        station_name=attributes.station_name,
+        modality=source.modality,
+        station_name=source.station_name,
         source=facts.source,
         called_title=facts.called_title,
         local_title=judgement.local.text if isinstance(judgement, Admitted) else "",
@@ -195,7 +215,17 @@ def _routes(site: Site, facts: RoutingFacts) -> tuple[ExplainedRoute, ...]:
 
 def _explained(route: Route, facts: RoutingFacts, *, is_allowed: bool, applies: bool) -> ExplainedRoute:
     conditions = tuple(condition for condition in explain(route, facts) if condition.wanted)
-    return ExplainedRoute(route.name, is_allowed, applies, conditions, route.to, route.priority, route.keep, route.when_complete)
+    return ExplainedRoute(
+        name=route.name,
+        is_allowed=is_allowed,
+        applies=applies,
+        conditions=conditions,
+        to=route.to,
+        priority=route.priority,
+        keep_s=route.keep,
+        when_complete=route.when_complete,
+        enabled=route.enabled,
+    )
 
 
 def _deliveries(site: Site, facts: RoutingFacts, transfer_syntax: Uid, known: Mapping[str, Learned]) -> tuple[ExplainedDelivery, ...]:
@@ -238,3 +268,15 @@ def _delivery(
         else takes(known.get(destination.id, _NOTHING_LEARNED), facts.sop_class_uid, transfer_syntax),
         awaits_study=planned.awaits_study,
     )
+
+
+def why(route: ExplainedRoute) -> str:
+    """Return in words why a route applies, or does not."""
+    if not route.enabled:
+        return "it is switched off"
+    if not route.is_allowed:
+        return "the called title has routes of its own"
+    parts = [
+        f"{one.name} {one.found or 'not said'} {'is' if one.holds else 'is not'} {' or '.join(one.wanted)}" for one in route.conditions
+    ]
+    return "; ".join(parts) or "it asks for nothing"

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from appliance.config.model import Site
 from appliance.core.errors import ApplianceError, Fault
+from appliance.deliver.order_book import EVENTS
 from appliance.deliver.orders import Orders, Wanted
 from appliance.ledger.database import Ledger
 from appliance.ledger.destinations import DestinationStates
@@ -55,7 +56,7 @@ class OrderDesk:
             state=None if request.state is None else _word(DeliveryState, request.state, "state of what is owed", UNFINISHED),
             sop_class_uid=request.sop_class_uid,
         )
-        verb = _word(OrderVerb, request.verb, "order", OrderVerb)
+        verb = _word(OrderVerb, request.verb, "order", EVENTS)
         try:
             done = self._orders.execute(Wanted(verb, selection, request.who, request.reason))
         finally:

@@ -113,6 +113,7 @@ class Overview:
         apart = {"incoming": counted.incoming, InstanceState.QUARANTINED.value: self._spool.quarantined()}
         destinations = self._destinations(counted.owed)
         ages = [destination.oldest_s for destination in destinations if destination.oldest_s is not None]
+        space = self._spool.space()
         return StatusReply(
             version=__version__,
             ready=all(name in alive for name in _ESSENTIAL),
@@ -121,7 +122,7 @@ class Overview:
             deliveries={state.value: counted.deliveries.get(state, 0) for state in _STATES_SHOWN},
             instances={state.value: count for state, count in counted.instances.counts.items()} | apart,
             oldest_undelivered_s=max(ages, default=None),
-            spool=SpoolSpace(counted.instances.stored_bytes, self._spool.space().free_bytes),
+            spool=SpoolSpace(counted.instances.stored_bytes, space.free_bytes, space.total_bytes),
             destinations=destinations,
             findings=(),
         )
@@ -189,12 +190,19 @@ class Overview:
     def objects(self, request: ObjectsRequest) -> ObjectsReply:
         """Return every sealed object of a SOP instance or of a study."""
         with self._ledger.read():
-            rows = self._studies.objects(request.uid)
+            rows = self._studies.objects(request.uid, series=request.series_instance_uid)
         return ObjectsReply(tuple(ObjectRow(row.sop_instance_uid, row.version, row.spool_name) for row in rows))
 
     def destinations(self, _request: DestinationsRequest) -> DestinationsReply:
         """Return every configured destination."""
         return DestinationsReply(self._destinations(self._counts.get(self._destination_ids()).owed))
+
+    def conditions(self) -> dict[str, str]:
+        """Return how each configured destination is (by its id), as people see it; counts nothing."""
+        with self._ledger.read():
+            return {
+                one.id: self._condition(one, self._states.get(one.id) or DestinationState(one.id))[0] for one in self._site.destinations
+            }
 
     def _destination_ids(self) -> list[str]:
         return [destination.id for destination in self._site.destinations]
@@ -220,6 +228,8 @@ class Overview:
             reason=reason,
             address=destination.address,
             unproved=self._proofs.waiting(destination.id),
+            # What a person ordered is newer than the state below it, and its moment is in the reason.
+            since=_iso(state.since) if state.since and condition == state.state.value else None,
         )
 
     def _condition(self, destination: Destination, state: DestinationState) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The sandboxed child of opener: rewrites data sets that come through one pipe into another, and can do nothing else.
+"""The sandboxed child of opener: makes data sets or pictures of data sets that come through a pipe, and can do nothing else.
 
 Promises: before the first byte of a stranger's data everything is loaded and the process is locked in (`sandbox`). It never had a key. A
 job that fails says how in one word and a few of ours; nothing of the data is in them.
@@ -14,12 +14,14 @@ from collections.abc import Mapping
 
 from appliance.core.errors import ApplianceError
 from appliance.core.identity import Uid
-from appliance.dimse.conversion import ConversionError
+from appliance.dimse.conversion import EXPLICIT_LITTLE, ConversionError
 from appliance.opener import sandbox
 from appliance.opener.elements import ElementsBrokenError
 from appliance.opener.frames import DATA, END, HEAD_BYTES, JOB, PIECE_BYTES, READY, FrameInvalidError, frame, read_head
 from appliance.opener.headers import HeadersRefusedError, Step
-from appliance.opener.pixels import ALLOCATED, COLUMNS, ROWS, STORED, Image, PixelsUnsuitableError, encode
+from appliance.opener.picture import Picture, Wish
+from appliance.opener.pixels import ALLOCATED, COLUMNS, ROWS, SAMPLES, STORED, Image, PixelsUnsuitableError, encode, shown
+from appliance.opener.rendering import Tones, colour, grey
 from appliance.opener.rewriting import Job, Rewriting
 
 # Four times the largest frame, twice over, beside the interpreter and its libraries; a bomb ends here.
@@ -66,17 +68,14 @@ def main() -> None:
     _say(READY, {"network": walls.network, "system_calls": walls.system_calls})
     source = _Input()
     while (job := source.job()) is not None:
-        ended = _serve(source, json.loads(job))
+        # Said first: of what is left nothing is sent then.
+        _say(END, _serve(source, json.loads(job)))
         source.drain()
-        _say(END, ended)
 
 
 def _serve(source: _Input, job: dict[str, object]) -> dict[str, str]:
     try:
-        rewriting = Rewriting(source.read, _read_job(job))
-        for piece in rewriting.pieces():
-            for at in range(0, len(piece), PIECE_BYTES):
-                _write(frame(DATA, piece[at : at + PIECE_BYTES]))
+        return _draw(source, job) if "edge" in job else _rewrite(source, job)
     except PixelsUnsuitableError as error:
         return {"outcome": "unsuitable", "reason": str(error)}
     except HeadersRefusedError as error:
@@ -87,7 +86,27 @@ def _serve(source: _Input, job: dict[str, object]) -> dict[str, str]:
         raise
     except (Exception, MemoryError) as error:  # noqa: BLE001  # boundary: what a codec raises costs one transcode; its words may hold data
         return {"outcome": "failed", "reason": f"the codec failed ({type(error).__name__})"}
+
+
+def _rewrite(source: _Input, job: dict[str, object]) -> dict[str, str]:
+    rewriting = Rewriting(source.read, _read_job(job))
+    for piece in rewriting.pieces():
+        _give(piece)
     return {"outcome": "done", "syntax": rewriting.syntax}
+
+
+def _draw(source: _Input, job: dict[str, object]) -> dict[str, str]:
+    number, edge = job["frame"], job["edge"]
+    if not isinstance(number, int) or not isinstance(edge, int):
+        raise FrameInvalidError("a wish for a picture is not one")
+    picture = Picture(source.read, Wish(Uid(str(job["syntax"])), number, edge))
+    _give(picture.png())
+    return {"outcome": "done", "frames": str(picture.frames)}
+
+
+def _give(data: bytes) -> None:
+    for at in range(0, len(data), PIECE_BYTES):
+        _write(frame(DATA, data[at : at + PIECE_BYTES]))
 
 
 def _read_job(job: dict[str, object]) -> Job:
@@ -102,6 +121,11 @@ def _warm_up() -> None:
     """Have everything loaded that a job loads: afterwards no file can be opened."""
     small = Image({ROWS: 64, COLUMNS: 64, ALLOCATED: 8, STORED: 8}, "MONOCHROME2")
     encode(small, bytes(small.frame_bytes), is_planar=False)
+    colours = Image({SAMPLES: 3, ROWS: 64, COLUMNS: 64, ALLOCATED: 8, STORED: 8}, "RGB")
+    samples = shown(colours, EXPLICIT_LITTLE, bytes(colours.frame_bytes))
+    # Whatever Pillow has for files of other kinds is loaded with the first that it writes.
+    colour(samples, 8, 16, is_ybr=True)
+    grey(samples[:, :, 0], Tones(), 16)
     for codec in ("ascii", "latin_1", "utf_8", "gb18030", "gbk", *(f"iso8859_{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 15))):
         "".encode(codec)
 

@@ -1,4 +1,4 @@
-"""What an image's pixels are, and how one frame is decoded and encoded without loss.
+"""What an image's pixels are, and how one frame is decoded and encoded without loss, or decoded to be looked at.
 
 Promises: what `encode` returns decodes to exactly the samples that went in: it was decoded again and compared. A frame that is larger than
 it says, or than a frame may be, is refused before it is decoded.
@@ -9,6 +9,8 @@ Standard: PS3.5 8.1 and 8.2, PS3.3 C.7.6.3.
 
 from __future__ import annotations
 
+import io
+import struct
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,11 +18,13 @@ import numpy as np
 from jpeg_ls.CharLS import decode_buffer, encode_buffer
 from openjpeg.utils import decode as decode_jpeg_2000
 from openjpeg.utils import get_parameters
+from PIL import TiffImagePlugin  # noqa: F401 (what the next one would load for a picture from a camera, when nothing can be loaded any more)
+from PIL.JpegImagePlugin import JpegImageFile
 from rle.utils import decode_pixel_data as decode_rle
 
 from appliance.core.errors import ApplianceError, Fault
 from appliance.core.identity import Uid
-from appliance.dimse.lossless import JPEG_2000_LOSSLESS, JPEG_LS_LOSSLESS
+from appliance.dimse.lossless import JPEG_2000_LOSSLESS, JPEG_LS_LOSSLESS, NATIVE, RLE_LOSSLESS
 
 SAMPLES: Final = 0x00280002
 PHOTOMETRIC: Final = 0x00280004
@@ -42,8 +46,14 @@ _COLOUR = frozenset({"RGB", "YBR_FULL"})
 # The reversible transform of JPEG 2000, which its decoder undoes.
 REVERSIBLE: Final = "YBR_RCT"
 _RGB_SAMPLES = 3
+# With loss: to be looked at, and never transcoded. Baseline JPEG, and the extended process where it has eight bits.
+JPEGS: Final = frozenset({Uid("1.2.840.10008.1.2.4.50"), Uid("1.2.840.10008.1.2.4.51")})
+_JPEG_LS_LOSSY: Final = Uid("1.2.840.10008.1.2.4.81")
+_JPEG_2000_LOSSY: Final = Uid("1.2.840.10008.1.2.4.91")
+SHOWN: Final = NATIVE | JPEGS | {JPEG_LS_LOSSLESS, _JPEG_LS_LOSSY, JPEG_2000_LOSSLESS, _JPEG_2000_LOSSY, RLE_LOSSLESS}
+"""The transfer syntaxes whose frames `shown` decodes."""
 # A digital mammogram has 34 MB; codecs hold a frame about four times.
-_FRAME_BYTES = 64 << 20
+FRAME_BYTES: Final = 64 << 20
 # The most that JPEG-LS, our sandbox's clock and the counting below are meant for.
 _MOST_FRAMES = 100_000
 _BY_PIXEL = 2
@@ -123,7 +133,7 @@ class Image:
             raise PixelsUnsuitableError("its bit depth is not one that is transcoded")
         if self.numbers.get(HIGH_BIT, stored - 1) != stored - 1:
             raise PixelsUnsuitableError("its bits are not stored from the lowest one on")
-        if not 1 <= self.frames <= _MOST_FRAMES or not 0 < self.frame_bytes <= _FRAME_BYTES:
+        if not 1 <= self.frames <= _MOST_FRAMES or not 0 < self.frame_bytes <= FRAME_BYTES:
             raise PixelsUnsuitableError("its frames are too many, too large, or not said")
 
 
@@ -148,6 +158,53 @@ def decode(image: Image, syntax: Uid, frame: bytes) -> bytes:
         return bytes(decoders.get(syntax, _decoded_rle)(image, frame).tobytes())
     except (RuntimeError, ValueError):
         raise PixelsUnsuitableError("the codec cannot decode it") from None
+
+
+def shown(image: Image, syntax: Uid, frame: bytes) -> Array:
+    """Return a frame to be looked at, in a syntax of `SHOWN`: rows x columns x samples, as the numbers that its stored bits mean.
+
+    Colours lie side by side and are those of the image's photometric interpretation, but for JPEG (`JPEGS`), which comes out as RGB.
+    Raises `PixelsUnsuitableError`.
+    """
+    if not 0 < image.frame_bytes <= FRAME_BYTES:
+        raise PixelsUnsuitableError("its frames are too large, or their size is not said")
+    try:
+        if syntax in NATIVE:
+            samples = _samples(image, frame, is_planar=image.numbers.get(PLANAR, 0) == 1)
+        elif syntax in JPEGS:
+            return _decoded_jpeg(image, frame)
+        elif syntax == RLE_LOSSLESS:
+            samples = _decoded_rle(image, frame)
+        elif syntax in {JPEG_LS_LOSSLESS, _JPEG_LS_LOSSY}:
+            return _meant(image, _decoded_jpeg_ls(image, frame, may_be_lossy=True), image.stored - 1)
+        else:
+            return _shown_jpeg_2000(image, frame)
+    except (RuntimeError, ValueError, OSError, SyntaxError, struct.error):
+        # The last ones are Pillow's.
+        raise PixelsUnsuitableError("the codec cannot decode it") from None
+    return _meant(image, samples, image.numbers.get(HIGH_BIT, image.stored - 1))
+
+
+def _meant(image: Image, samples: Array, high_bit: int) -> Array:
+    """Return the numbers that the stored bits of `samples` mean; the others may be anything (overlays of another age)."""
+    bits = image.sample_bytes * _BYTE_BITS
+    if not 0 < image.stored <= high_bit + 1 <= bits:
+        raise PixelsUnsuitableError("its bit depth is not one that is shown")
+    shifted = np.left_shift(samples, bits - high_bit - 1)
+    return np.right_shift(shifted.view(f"<i{image.sample_bytes}") if image.is_signed else shifted, bits - image.stored)
+
+
+def _decoded_jpeg(image: Image, frame: bytes) -> Array:
+    picture = JpegImageFile(io.BytesIO(frame))
+    if picture.size != (image.columns, image.rows) or len(picture.getbands()) != image.samples:
+        raise PixelsUnsuitableError("a frame is another image than the header says")
+    if image.photometric == "RGB" and "adobe_transform" not in picture.info:
+        # Nobody says in the frame that it is RGB, so that the decoder would take it for what most are: have it left as it is.
+        picture.draft("YCbCr", picture.size)
+        decoded = np.asarray(picture)
+    else:
+        decoded = np.asarray(picture.convert("RGB") if image.samples == _RGB_SAMPLES else picture)
+    return decoded.reshape(image.rows, image.columns, image.samples)
 
 
 def _unsigned(image: Image) -> str:
@@ -183,13 +240,13 @@ def _extended(image: Image, samples: Array) -> Array:
     return np.right_shift(shifted, unused).view(_unsigned(image))
 
 
-def _decoded_jpeg_ls(image: Image, frame: bytes) -> Array:
+def _decoded_jpeg_ls(image: Image, frame: bytes, *, may_be_lossy: bool = False) -> Array:
     # `decode_buffer` would have the pixels before we know how many there are.
     header = _jpeg_ls_header(frame)
     if header != (image.stored, image.rows, image.columns, image.samples):
         raise PixelsUnsuitableError("a frame is another image than the header says")
     decoded, meta = decode_buffer(frame)
-    if meta["allowed_lossy_error"]:
+    if meta["allowed_lossy_error"] and not may_be_lossy:
         raise PixelsUnsuitableError("it was compressed with loss")
     samples = _samples(image, bytes(decoded), is_planar=meta["interleave_mode"] == 0)
     return _extended(image, samples)
@@ -209,11 +266,25 @@ def _decoded_rle(image: Image, frame: bytes) -> Array:
     return _samples(image, bytes(decoded), is_planar=True)
 
 
-def _decoded_jpeg_2000(image: Image, frame: bytes) -> Array:
+def _shown_jpeg_2000(image: Image, frame: bytes) -> Array:
+    """Return what the frame means: as the header says where it has that many bits, else as the frame says itself."""
+    bits, _ = _jpeg_2000_bits(image, frame)
+    decoded = decode_jpeg_2000(frame, 0).reshape(image.rows, image.columns, image.samples)
+    if bits != image.stored:
+        return decoded
+    return _meant(image, decoded.astype(f"<i{image.sample_bytes}").view(_unsigned(image)), image.stored - 1)
+
+
+def _jpeg_2000_bits(image: Image, frame: bytes) -> tuple[int, bool]:
+    """Return how many bits a frame's samples have and whether they have a sign; the frame is as large as the header says."""
     said = get_parameters(frame, 0)
     if (said["rows"], said["columns"], said["samples_per_pixel"]) != (image.rows, image.columns, image.samples):
         raise PixelsUnsuitableError("a frame is another image than the header says")
-    if (said["precision"], bool(said["is_signed"])) != (image.stored, image.is_signed):
+    return int(said["precision"]), bool(said["is_signed"])
+
+
+def _decoded_jpeg_2000(image: Image, frame: bytes) -> Array:
+    if _jpeg_2000_bits(image, frame) != (image.stored, image.is_signed):
         raise PixelsUnsuitableError("a frame's bits are not those that the header says")
     decoded = decode_jpeg_2000(frame, 0)
     samples = decoded.reshape(image.rows, image.columns, image.samples)

@@ -20,7 +20,8 @@ from appliance.core.identity import Uid
 from appliance.dimse.conversion import EXPLICIT_LITTLE, ConvertedSource
 from appliance.dimse.lossless import DECODED, JPEG_2000_LOSSLESS, NATIVE, derived_syntax, lossless_target
 from appliance.opener import pixels
-from appliance.opener.elements import ITEM, SEQUENCE_END, UNDEFINED, ElementReader, ElementsBrokenError, Head, delimiter, element
+from appliance.opener.elements import ITEM, SEQUENCE_END, UNDEFINED, ElementReader, Head, delimiter, element
+from appliance.opener.fragments import compressed_frames
 from appliance.opener.headers import ORIGINAL_ATTRIBUTES, HeaderEdits, HeadersRefusedError, Step
 from appliance.opener.pixels import Image, PixelsUnsuitableError
 
@@ -35,12 +36,7 @@ _ELEMENT = 0xFFFF
 # Descriptions and identifiers are short; what others wrote about earlier changes may be longer, and an icon is small by definition.
 _VALUE_BYTES = 64 * 1024
 _SEQUENCE_BYTES = 1 << 20
-# A compressed frame is never larger than this without something being wrong; as `pixels` bounds what is not compressed.
-_FRAME_BYTES = 64 << 20
 _LONGEST_VALUE = UNDEFINED - 1
-_OFFSET_BYTES = 4
-# The first marker and a half of a codestream, or the number of segments of RLE.
-_BEGINNING_BYTES = 4
 _DEFLATED = frozenset({Uid("1.2.840.10008.1.2.1.99"), Uid("1.2.840.10008.1.2.4.95"), Uid("1.2.840.10008.1.2.4.205")})
 
 
@@ -166,10 +162,8 @@ class Rewriting:
 
     def _decoded(self, head: Head) -> Iterator[bytes]:
         """Yield the decoded frames of compressed pixel data, as many as the header says."""
-        if head.length != UNDEFINED:
-            raise ElementsBrokenError("its compressed pixel data has a length")
         image, count = self._image, 0
-        for frame in self._compressed():
+        for frame in compressed_frames(self._reader, head, image.frames):
             count += 1
             if count > image.frames:
                 break
@@ -179,38 +173,3 @@ class Rewriting:
             yield decoded
         if count != image.frames:
             raise PixelsUnsuitableError("it has another number of frames than its header says")
-
-    def _compressed(self) -> Iterator[bytes]:
-        """Yield compressed frames: a fragment each, or what stands between the offsets of the table, or everything."""
-        starts = self._offsets()
-        frame, at = bytearray(), 0
-        while (fragment := self._fragment()) is not None:
-            if frame and self._image.frames == 1 and fragment[:_BEGINNING_BYTES] == frame[:_BEGINNING_BYTES]:
-                # The rest of a frame does not begin like a frame.
-                raise PixelsUnsuitableError("it has another number of frames than its header says")
-            if frame and self._image.frames > 1 and (not starts or at in starts):
-                yield bytes(frame)
-                frame.clear()
-            frame += fragment
-            at += len(fragment) + len(delimiter(ITEM))
-            if len(frame) > _FRAME_BYTES:
-                raise PixelsUnsuitableError("a compressed frame is too large")
-        if frame:
-            yield bytes(frame)
-
-    def _offsets(self) -> frozenset[int]:
-        table = self._fragment()
-        if table is None:
-            raise ElementsBrokenError("its compressed pixel data has no offset table")
-        return frozenset(int.from_bytes(table[at : at + _OFFSET_BYTES], "little") for at in range(0, len(table), _OFFSET_BYTES))
-
-    def _fragment(self) -> bytes | None:
-        """Return the next fragment, or None behind the last one."""
-        head = self._reader.head()
-        if head is None or head.tag not in {ITEM, SEQUENCE_END}:
-            raise ElementsBrokenError("its compressed pixel data ends too early")
-        if head.tag == SEQUENCE_END:
-            return None
-        if head.length > _FRAME_BYTES:
-            raise PixelsUnsuitableError("a compressed frame is too large")
-        return self._reader.exactly(head.length)

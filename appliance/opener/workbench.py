@@ -53,10 +53,11 @@ class ChildFailedError(ApplianceError):
 class Workbench:
     """The children of one process. Threads may share it."""
 
-    def __init__(self, command: Sequence[str] = (), *, progress_s: float = _PROGRESS_S) -> None:
-        """Start children with `command` (tests have their own) when they are needed."""
+    def __init__(self, command: Sequence[str] = (), *, progress_s: float = _PROGRESS_S, wait_s: float | None = None) -> None:
+        """Start children with `command` (tests have their own) when they are needed; nobody waits longer than `wait_s` for a place."""
         self._command = tuple(command) or (sys.executable, "-m", "appliance.opener.child")
         self._progress_s = progress_s
+        self._wait_s = wait_s
         self._places = threading.BoundedSemaphore(_PLACES)
         self._lock = threading.Lock()
         self._idle: list[_Child] = []
@@ -66,8 +67,10 @@ class Workbench:
     def rewrite(
         self, job: Mapping[str, object], source: Callable[[int], bytes], sink: Callable[[bytes], None], *, most_bytes: int
     ) -> dict[str, str]:
-        """Have what `source(size)` gives rewritten into `sink`, and return how the child says that it ended (`child`)."""
-        with self._places:
+        """Have `job` done with what `source(size)` gives, into `sink`, and return how the child says that it ended (`child`)."""
+        if not self._places.acquire(timeout=self._wait_s):
+            raise ChildFailedError("too many others are being made")
+        try:
             child = self._take()
             try:
                 ended = child.serve(job, source, sink, most_bytes)
@@ -76,6 +79,8 @@ class Workbench:
                 raise
             self._put_back(child, is_well=ended["outcome"] != "failed")
             return ended
+        finally:
+            self._places.release()
 
     def close(self) -> None:
         """End every child; who waits for one gets `ChildFailedError`."""

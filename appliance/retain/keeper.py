@@ -17,6 +17,7 @@ from appliance.ledger.database import Ledger
 from appliance.ledger.repeats import Repeat, Repeats
 from appliance.ledger.retention import Retention
 from appliance.ledger.study_events import StudyEvents
+from appliance.ledger.traffic import Traffic
 from appliance.retain.snapshot import Snapshots
 from appliance.runtime.clock import Clock
 from appliance.runtime.logging import get_logger
@@ -32,6 +33,10 @@ _DAY_S = 86_400.0
 ATTEMPTS_KEPT_S = 30 * _DAY_S
 # house.md section 6: longer than a year, so that a scanner's late commitment request finds the proof.
 TOMBSTONES_KEPT_S = 400 * _DAY_S
+
+# What is shown by the minute: the last hour, and the last ten minutes. What is shown by the month: two years and the one that is now.
+TRAFFIC_WHOLE_S = 2 * 3600.0
+TRAFFIC_KEPT_S = 800 * _DAY_S
 
 # house.md section 6: at most 50 rows or 20 ms a transaction. An attempt is one small row, a tombstone is several.
 _ATTEMPTS_AT_ONCE = 200
@@ -70,6 +75,7 @@ class Keeper:
         snapshot = _tried(lambda: self._snapshots.take(self._ledger).name, "", failed)
         repeats = _tried(lambda: self._remove_repeats(finished), 0, failed) if snapshot else 0
         folded = _tried(self._fold, 0, failed)
+        _tried(self._sum_up_traffic, None, failed)
         pruned = _tried(self._prune, 0, failed)
         log.info("keeper.round", snapshot=snapshot, repeats=repeats, folded=folded, pruned=pruned, failed=len(failed))
         if failed:
@@ -108,6 +114,12 @@ class Keeper:
             if walk.after is None:
                 return folded
             after = walk.after
+
+    def _sum_up_traffic(self) -> None:
+        now, traffic = self._clock.now().wall, Traffic(self._ledger)
+        with self._ledger.write():
+            traffic.fold(now - TRAFFIC_WHOLE_S)
+            traffic.prune(now - TRAFFIC_KEPT_S)
 
     def _prune(self) -> int:
         before = self._clock.now().wall - TOMBSTONES_KEPT_S

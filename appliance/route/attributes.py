@@ -2,7 +2,7 @@
 
 Promises: `read_attributes` reads at most `HEAD_BYTES`, and stops in front of the pixel data. Whatever the bytes are, it returns
 `Attributes` whose values have at most `VALUE_CHARACTERS` characters and no control, bidirectional or surrogate character; what is absent or
-unreadable is "". Study and series UIDs are well-formed or "".
+unreadable is "" (a moment: None). Study and series UIDs are well-formed or "".
 Failures: only what `read` raises (a damaged seal, an I/O error); a data set that makes no sense is not a failure.
 Limits: attributes behind the first `HEAD_BYTES`, or behind the series UID in a data set whose tags are out of order, count as absent.
 Standard: PS3.5 6.1 (character sets) and 7.1 (data elements), PS3.3 C.12.1.1.2 (Specific Character Set).
@@ -14,12 +14,14 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, tzinfo
 
 from pydicom.charset import decode_bytes, python_encoding
 
 from appliance.core.identity import Uid, uid_fault
 from appliance.dimse.prefix import ElementWalk
 from appliance.ledger.instances import Attributes
+from appliance.route.acquisition import SAYING_WHEN, acquired_at
 
 # Private blocks and icons in front of group 0020 are kilobytes in practice; a megabyte is a few percent of a large object.
 HEAD_BYTES = 1 << 20
@@ -42,7 +44,7 @@ _TEXTS: Mapping[str, int] = {
     "birth_date": 0x00100030,
     "body_part": 0x00180015,
 }
-_WANTED = frozenset({_SPECIFIC_CHARACTER_SET, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID, *_TEXTS.values()})
+_WANTED = frozenset({_SPECIFIC_CHARACTER_SET, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID, *_TEXTS.values(), *SAYING_WHEN})
 
 # PS3.5 6.1.2.5.3: code extensions end at the component and value delimiters ^ = \ and at the end of a line.
 _DELIMITERS = frozenset(b"^=\\\r\n\t\f")
@@ -52,10 +54,10 @@ _WITHOUT_EXTENSIONS = frozenset({"UTF8", "GB18030", "GBK"})
 _UNSHOWABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
-def read_attributes(read: Callable[[int], bytes], transfer_syntax_uid: Uid) -> Attributes:
+def read_attributes(read: Callable[[int], bytes], transfer_syntax_uid: Uid, zone: tzinfo = UTC) -> Attributes:
     """Return what the data set that `read` yields from its start says, reading no more of it than needed.
 
-    Raises what `read` raises, nothing else.
+    `zone` is where the scanner stands, if the data set does not say. Raises what `read` raises, nothing else.
     """
     walk = _walk(transfer_syntax_uid)
     left = HEAD_BYTES
@@ -65,21 +67,21 @@ def read_attributes(read: Callable[[int], bytes], transfer_syntax_uid: Uid) -> A
             break
         left -= len(piece)
         walk.feed(piece)
-    return interpret(walk.values)
+    return interpret(walk.values, zone)
 
 
-def attributes_in(data: bytes, transfer_syntax_uid: Uid, *, is_whole: bool) -> Attributes | None:
+def attributes_in(data: bytes, transfer_syntax_uid: Uid, zone: tzinfo = UTC, *, is_whole: bool) -> Attributes | None:
     """Return what the data set says that begins with `data`, or None where more of it has to be read; `is_whole`: there is no more."""
     walk = _walk(transfer_syntax_uid)
     walk.feed(data)
-    return None if walk.state == "reading" and not is_whole else interpret(walk.values)
+    return None if walk.state == "reading" and not is_whole else interpret(walk.values, zone)
 
 
 def _walk(transfer_syntax_uid: Uid) -> ElementWalk:
     return ElementWalk(transfer_syntax_uid, _WANTED, max_bytes=HEAD_BYTES, stop_after=_SERIES_INSTANCE_UID)
 
 
-def interpret(values: Mapping[int, bytes]) -> Attributes:
+def interpret(values: Mapping[int, bytes], zone: tzinfo = UTC) -> Attributes:
     """Return the attributes in raw element values, decoded by the data set's own character set where it is usable. Never raises."""
     encodings = _encodings(values.get(_SPECIFIC_CHARACTER_SET, b""))
     texts = {name: _text(values.get(tag, b""), encodings) for name, tag in _TEXTS.items()}
@@ -87,6 +89,7 @@ def interpret(values: Mapping[int, bytes]) -> Attributes:
         study_instance_uid=_uid(values.get(_STUDY_INSTANCE_UID, b"")),
         series_instance_uid=_uid(values.get(_SERIES_INSTANCE_UID, b"")),
         **texts,
+        acquired_at=acquired_at(values, zone),
     )
 
 

@@ -86,7 +86,7 @@ def _both(one: Planned, other: Planned) -> Planned:
 
 
 def routes_for(site: Site, called_title: str) -> tuple[Route, ...]:
-    """Return the routes that may apply to what was sent to `called_title`: all, or those that its `[[local_ae]]` allows."""
+    """Return the enabled routes that may apply to what was sent to `called_title`: all, or those that its `[[local_ae]]` allows."""
     key = called_title.strip(" ").upper()
     allowed = next((local.routes for local in site.local_ae if local.ae_title.key == key), None)
-    return site.routes if allowed is None else tuple(route for route in site.routes if route.name in allowed)
+    return tuple(route for route in site.routes if route.enabled and (allowed is None or route.name in allowed))

@@ -9,6 +9,7 @@ Limits: damage behind the head is not seen here; whoever reads the whole object 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from appliance.config.model import Site
 from appliance.config.sources import find_source
@@ -33,7 +34,8 @@ class Reception:
 
 def read_reception(spool: Spool, site: Site, name: SpoolName, heads: HeadListener | None = None) -> Reception:
     """Return what the object is and where it has to go, from its head where `heads` has it. Raises what opening and reading it raises."""
-    header, attributes = _from_head(name, heads) or _from_disk(spool, name)
+    zone = ZoneInfo(site.box.timezone)
+    header, attributes = _from_head(name, heads, zone) or _from_disk(spool, name, zone)
     source = find_source(site, header.calling_title, header.peer_address)
     facts = InstanceFacts(
         object_id=name.object_id,
@@ -65,14 +67,14 @@ def read_reception(spool: Spool, site: Site, name: SpoolName, heads: HeadListene
     return Reception(name, facts, plan(site, asked))
 
 
-def _from_head(name: SpoolName, heads: HeadListener | None) -> tuple[ObjectHeader, Attributes] | None:
+def _from_head(name: SpoolName, heads: HeadListener | None, zone: ZoneInfo) -> tuple[ObjectHeader, Attributes] | None:
     head = None if heads is None else heads.take(name.object_id)
     if head is None:
         return None
-    attributes = attributes_in(head.data, head.header.transfer_syntax_uid, is_whole=len(head.data) == name.length)
+    attributes = attributes_in(head.data, head.header.transfer_syntax_uid, zone, is_whole=len(head.data) == name.length)
     return None if attributes is None else (head.header, attributes)
 
 
-def _from_disk(spool: Spool, name: SpoolName) -> tuple[ObjectHeader, Attributes]:
+def _from_disk(spool: Spool, name: SpoolName, zone: ZoneInfo) -> tuple[ObjectHeader, Attributes]:
     with spool.open(name) as sealed:
-        return sealed.header, read_attributes(sealed.read, sealed.header.transfer_syntax_uid)
+        return sealed.header, read_attributes(sealed.read, sealed.header.transfer_syntax_uid, zone)

@@ -19,6 +19,7 @@ from appliance.ledger.deliveries import Deliveries, DeliveryRow, Moved
 from appliance.ledger.instances import Instances, InstanceState, StoredInstance
 from appliance.ledger.repeats import Repeat, Repeats
 from appliance.ledger.requests import Requests
+from appliance.ledger.traffic import Came, Traffic
 from appliance.ledger.vocabulary import Cause, DeliveryState, HoldClass
 from appliance.route.completion import quiet_s
 from appliance.route.duplicates import Arrival, Decision, decide
@@ -43,13 +44,14 @@ _REBUILT = "the ledger was rebuilt without knowing whether this was delivered"
 class Recorded:
     """What became of a reception: the decision, how many deliveries it made, and whether the ledger now points to the object's file.
 
-    If it does not, the file is not needed.
+    If it does not, the file is not needed. `instance_id` is the number of the instance that the object is, or repeats.
     """
 
     reception: Reception
     decision: Decision
     deliveries: int
     is_kept: bool
+    instance_id: int
 
 
 class Recorder:
@@ -69,6 +71,7 @@ class Recorder:
         self._repeats = Repeats(ledger)
         self._completion = completion
         self._completions = Completions(ledger)
+        self._traffic = Traffic(ledger)
 
     def recorded(self, object_ids: Sequence[str]) -> set[str]:
         """Return those of the reception ids that are in the ledger already."""
@@ -93,6 +96,7 @@ class Recorder:
                 if rows >= ROWS or self._clock.now().boottime - began >= SECONDS:
                     break
             reopened = self._wait_for_studies(done)
+            self._traffic.arrived(_came(recorded) for recorded in done)
         for study in reopened:
             log.info("study.reopened", study_instance_uid=study)
         return done
@@ -140,7 +144,7 @@ class Recorder:
         is_kept = decision.version is not None or self._anew or count > 0
         if is_kept and decision.version is None:
             self._repeats.add(Repeat(facts.object_id, facts.spool_name), instance_id)
-        return Recorded(reception, decision, count, is_kept)
+        return Recorded(reception, decision, count, is_kept, instance_id)
 
     def _decide(self, latest: StoredInstance | None, reception: Reception, open_rows: Sequence[DeliveryRow]) -> Decision:
         facts, planned = reception.facts, reception.plan.deliveries
@@ -193,6 +197,19 @@ class Recorder:
                     number,
                     Moved(DeliveryState.HELD, hold_class=HoldClass.REBUILT, reason=_REBUILT, unknown_outcomes=1, at=self._clock.now().wall),
                 )
+
+
+def _came(recorded: Recorded) -> Came:
+    facts = recorded.reception.facts
+    acquired_at = facts.attributes.acquired_at
+    return Came(
+        facts.calling_title,
+        facts.source_address,
+        facts.received_at,
+        facts.length,
+        recorded.instance_id if recorded.decision.version is not None else None,
+        lag_s=None if acquired_at is None else facts.received_at - acquired_at,
+    )
 
 
 def _keep_until(reception: Reception, decision: Decision, latest: StoredInstance | None) -> float | None:

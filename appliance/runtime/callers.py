@@ -12,7 +12,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 # More than any department has scanners, and workstations that try.
@@ -20,12 +20,16 @@ _MOST_LISTED = 512
 _MOST_STRANGERS = 64
 _FILES = "callers-*.json"
 
+MOST_WANTED = 8
+"""SOP classes that are kept of one request: enough to see what a caller is, few enough that 500 callers stay a small file."""
+
 
 @dataclass(frozen=True, slots=True)
 class LastCall:
     """The last association request of a caller: `source` is its configured name, "" where it was not let in; titles are safe to show.
 
     `at` is wall time (UTC); `answer` is empty for an accepted one, else result/source/reason of PS3.8 9.3.4, and `why` is the log's reason.
+    `wanted`: the first SOP classes that it proposed, at most `MOST_WANTED` well-formed UIDs.
     """
 
     source: str
@@ -35,6 +39,7 @@ class LastCall:
     at: float
     answer: str = ""
     why: str = ""
+    wanted: tuple[str, ...] = ()
 
 
 class Callers:
@@ -82,6 +87,8 @@ def last_calls(run_dir: Path) -> list[LastCall]:
 
 def _read(path: Path) -> Iterable[LastCall]:
     try:
-        return [LastCall(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+        calls = [LastCall(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+        # JSON knows no tuples.
+        return [replace(call, wanted=tuple(call.wanted)) for call in calls]
     except (OSError, ValueError, TypeError, RecursionError):
         return []

@@ -15,6 +15,7 @@ from appliance.core.errors import ApplianceError, Fault
 
 LISTEN_VARIABLE = "DICOM_EDGE_LISTEN_FDS"
 TLS_LISTEN_VARIABLE = "DICOM_EDGE_LISTEN_TLS_FDS"
+WEB_LISTEN_VARIABLE = "DICOM_EDGE_LISTEN_WEB_FDS"
 
 # Connections the kernel holds while all workers are busy: a department's scanners all starting at once after a power cut, and in a flood
 # a scanner behind the flood's own; a place in a long queue costs it half a second, none costs it the seconds until it tries again.
@@ -31,7 +32,7 @@ class PortUnavailableError(ApplianceError):
     """The box cannot listen at an address."""
 
     fault = Fault.OPERATOR
-    advice = "Choose another address in listen.dicom or listen.dicom_tls, or stop the program that uses it."
+    advice = "Choose another address in listen.dicom, listen.dicom_tls or listen.web, or stop the program that uses it."
 
 
 def bind(addresses: Iterable[tuple[str, int]]) -> list[socket.socket]:

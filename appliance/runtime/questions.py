@@ -12,10 +12,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DestinationTestRequest:
-    """Would the destination of this name take what is sent to it? With `send` it is sent a test image of no patient, and proves it."""
+    """Would the destination of this name take what is sent to it? With `send` it is sent a test image of no patient, and proves it.
+
+    `proposal`: the text of one `[[destination]]` that is not in force, instead of a name. With a `ticket`, which nobody can guess, the
+    reply comes at once and without steps: `DestinationTestProgressRequest` shows them.
+    """
 
     destination: str
     send: bool = False
+    proposal: str = ""
+    ticket: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,124 @@ class DestinationTestReply:
     destination: str
     ok: bool
     steps: tuple[DoctorStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationTestProgressRequest:
+    """How far is the test with this ticket?"""
+
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationTestProgressReply:
+    """What was found so far; `now` is the phase that is looked at. `problem` says why a test came to no end.
+
+    `destination` is its name, `proposal` the text that was proposed.
+    """
+
+    steps: tuple[DoctorStep, ...]
+    done: bool
+    ok: bool
+    destination: str = ""
+    proposal: str = ""
+    now: str = ""
+    problem: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LastTestsRequest:
+    """What did the last test of each destination find?"""
+
+
+@dataclass(frozen=True, slots=True)
+class LastTest:
+    """The last test of a destination; `at` is ISO 8601 in UTC. `detail` and `advice` are those of the step that failed."""
+
+    destination: str
+    at: str
+    ok: bool
+    detail: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LastTestsReply:
+    """Every destination that was tested since the sender was started."""
+
+    rows: tuple[LastTest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForetellFileRequest:
+    """What would become of a file that begins with `head` (base64) if it came from this caller? `called` empty: to the box's own title."""
+
+    head: str
+    calling: str
+    called: str = ""
+    address: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class ForetellStudyRequest:
+    """What would become of what was received of this study if it came again now?"""
+
+    study_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForetoldRoute:
+    """Whether a route applies, and why."""
+
+    name: str
+    applies: bool
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForetoldDelivery:
+    """One delivery that would be made; `takes`: whether the destination is known to take it (yes, converted, no, unknown)."""
+
+    destination: str
+    priority: str
+    routes: tuple[str, ...]
+    calling: str
+    takes: str
+    awaits_study: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ForetoldWithheld:
+    """One delivery that would not be made although routes ask for it."""
+
+    destination: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForetoldCase:
+    """What would become of `count` objects that are alike; `refusal` says why the box would not take them, empty where it would."""
+
+    count: int
+    sop_class: str
+    transfer_syntax: str
+    modality: str
+    source: str
+    calling: str
+    called: str
+    refusal: str
+    routes: tuple[ForetoldRoute, ...]
+    deliveries: tuple[ForetoldDelivery, ...]
+    withheld: tuple[ForetoldWithheld, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForetellReply:
+    """Every kind of object there is; `left_out` counts those beyond the first few kinds."""
+
+    cases: tuple[ForetoldCase, ...]
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

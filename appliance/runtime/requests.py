@@ -45,15 +45,19 @@ class DestinationsRequest:
 
 @dataclass(frozen=True, slots=True)
 class SpoolSpace:
-    """Bytes of data sets kept, and bytes free on the file system that holds them."""
+    """Bytes of data sets kept, and bytes free on the file system that holds them; `total_bytes`: its size, 0 where nobody said."""
 
     bytes: int
     free_bytes: int
+    total_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationReply:
-    """One destination. Times are ISO 8601 in UTC; `reason` is empty while it is alive; `unproved`: delivered, and waiting for its proof."""
+    """One destination. Times are ISO 8601 in UTC; `reason` is empty while it is alive; `unproved`: delivered, and waiting for its proof.
+
+    `since`: when it came into its state, None where that is not known.
+    """
 
     name: str
     state: str
@@ -65,6 +69,7 @@ class DestinationReply:
     reason: str
     address: str
     unproved: int
+    since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +158,10 @@ class StudiesReply:
 
 @dataclass(frozen=True, slots=True)
 class ObjectsRequest:
-    """Which sealed objects hold this SOP instance, or this study?"""
+    """Which sealed objects hold this SOP instance, or this study, or of this study this series?"""
 
     uid: str
+    series_instance_uid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,12 +262,13 @@ class RotateReply:
 class CertificateRequest:
     """Make a new TLS key with a self-signed certificate for these names (empty: the box's own), or, with `sign`, ask for one to be signed.
 
-    `replace`: although there is a key already.
+    `replace`: although there is a key already. `install`: nothing of that; this signed certificate (PEM) is to be used.
     """
 
     names: tuple[str, ...] = ()
     replace: bool = False
     sign: bool = False
+    install: str = ""
 
 
 @dataclass(frozen=True, slots=True)

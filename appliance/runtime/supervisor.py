@@ -4,10 +4,12 @@ Three kinds of programs: resident ones are always there; one with a `period_s` d
 one with a `request` name is started by the first request to its control socket and ends when idle (as timer and socket
 units do on the installed box).
 
+A program that is not vital is part of all this, but the box starts and works without it.
+
 Promises: a daemon killed by a signal is started again at once; from its third death without READY on it waits,
 doubling to 30 s; `run` returns only when no daemon is left; if the supervisor itself is killed, the daemons see their
 lifeline end and drain.
-Failures: a daemon that refuses to start (ends by itself before the box was ever ready) ends the whole run with its exit
+Failures: a vital daemon that refuses to start (ends by itself before the box was ever ready) ends the whole run with its exit
 code; the daemon has then already said why in one line.
 Limits: no resource limits and no separate users; that is what the installed units are for.
 Standard: sd_notify(3), read from a datagram socket with the sender's credentials.
@@ -47,7 +49,8 @@ class Program:
     """One daemon to keep running: `arguments` start it, `descriptors` are inherited, `environment` is added to ours.
 
     With `period_s` it ends by itself and is started again that long after it ended. With `on_request` it is started by the
-    first request to `<name>.control`, whose socket it inherits, and ends when idle. It may be both.
+    first request to `<name>.control`, whose socket it inherits, and ends when idle. It may be both. Where one that is not vital refuses to
+    start, the box is ready without it, and it is tried again.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     period_s: float | None = None
     on_request: bool = False
+    is_vital: bool = True
 
     @property
     def is_resident(self) -> bool:
@@ -71,6 +75,7 @@ class _Child:
     watch: int = -1
     ready: bool = False
     early_deaths: int = 0
+    has_refused: bool = False
     start_at: float = 0.0
     requests: socket.socket | None = None
     is_listening: bool = False
@@ -212,9 +217,12 @@ class Supervisor:
             return
         log.warning("daemon.ended", name=child.program.name, instance=child.program.instance, code=code, was_ready=child.ready)
         if code >= 0 and not child.ready and not self._was_ready:
-            self._exit_code = code or 1
-            self.stop()
-            return
+            if child.program.is_vital:
+                self._exit_code = code or 1
+                self.stop()
+                return
+            child.has_refused = True
+            self._see_whether_ready()
         child.early_deaths = 0 if child.ready else child.early_deaths + 1
         waits = child.early_deaths - _FREE_DEATHS
         child.start_at = time.monotonic() + (min(_LONGEST_WAIT_S, 2.0 ** (waits - 1)) if waits > 0 else 0.0)
@@ -248,7 +256,10 @@ class Supervisor:
             if child.process is not None and child.process.pid == pid:
                 child.ready = True
                 child.early_deaths = 0
-        if not self._was_ready and all(child.ready for child in self._children if child.program.is_resident):
+        self._see_whether_ready()
+
+    def _see_whether_ready(self) -> None:
+        if not self._was_ready and all(child.ready or child.has_refused for child in self._children if child.program.is_resident):
             self._was_ready = True
             self._on_ready()
 

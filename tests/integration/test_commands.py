@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +21,8 @@ from sqlcipher3 import dbapi2
 
 from appliance.keys.derive import Label, derive
 from appliance.keys.root import load_root
+from appliance.manage.control import Control
+from appliance.runtime.page_requests import PreviewRequest, StudySearchRequest
 from tests.fakes import script
 from tests.fakes.script import Answer
 from tests.fakes.scripted_archive import ScriptedArchive
@@ -27,6 +32,7 @@ from tests.support.dcmtk import ArchiveMaker
 from tests.support.eventually import eventually
 from tests.support.query_archive import QueryArchive
 from tests.support.site import Table, a_route, a_site, a_source, an_archive
+from webui import exporting
 
 _DONE, _FAILED, _WRONG_USAGE, _NOT_RUNNING = 0, 1, 2, 3
 _PHASES = ["name", "route", "tcp", "association", "contexts", "echo"]
@@ -149,6 +155,33 @@ def test_what_is_cancelled_is_not_delivered_and_stays_in_the_box(hospital: Hospi
     assert [row["state"] for row in shown] == ["cancelled"] * len(files)
     assert not {path.stem for path in files} & hospital.workstation.kept.keys()
     assert [row["outcome"] for row in exported] == ["written"] * len(files)
+
+
+def test_a_study_is_sent_again_and_told_from_acquisition_to_proof(hospital: Hospital) -> None:
+    """`queue resend` owes a delivered study to two destinations more; what the pages ask about it is answered by the daemons."""
+    study = samples.new_uid()
+    files = samples.ct(16, study=study).write(hospital.work / "scanner" / study, 2)
+    dcmtk.storescu(hospital.box.port, files, calling="MR1")
+    at_workstation = ("--state", "delivered", "--destination", "workstation")
+    eventually(lambda: len(hospital.rows(study, *at_workstation)) == len(files), within=_WITHIN_S, message="the study at the workstation")
+    control = Control(hospital.box.data / "run")
+
+    sent = hospital.box.cli("queue", "resend", study, "--to", "workstation", "--to", "archive", "--reason", "disk lost")
+    again = hospital.box.command("queue", "resend", study, "--to", "archive", "--reason", "once more")
+    nowhere = hospital.box.command("queue", "resend", study, "--to", "nowhere", "--reason", "once more")
+    eventually(lambda: len(hospital.rows(study, *at_workstation)) == 2 * len(files), within=_WITHIN_S, message="it is there again")
+    told, (found, *_) = control.study(study), control.search_studies(StudySearchRequest()).rows
+    waiting = {row.destination: row.waiting for row in control.backlog().rows}
+
+    assert (sent, again.stdout) == ({"made": 4, "unchanged": 0}, "0 to be sent again, 2 are owed there already\n")
+    assert (nowhere.returncode, "there is no destination 'nowhere'" in nowhere.stderr) == (_FAILED, True)
+    assert ({"delivered": 4}, {"queued": 2}) == (found.destinations["workstation"], told.study.destinations["archive"])
+    assert (told.source, told.deliveries[0].proof, len(told.series)) == ("MR1", "commitment", 1)
+    assert waiting["archive"] >= 2
+    assert {row.calling: row.today for row in control.activity().rows}["MR1"] >= 2
+    assert sum(row.delivered.get("workstation", 0) for row in control.throughput().rows) >= 4
+    assert control.today().received >= 2
+    hospital.box.cli("queue", "cancel", "--study", study, "--yes")
 
 
 def test_a_held_delivery_is_shown_with_why_since_when_and_what_to_do(hospital: Hospital) -> None:
@@ -287,6 +320,23 @@ def test_an_export_replaces_nothing_unasked(hospital: Hospital, tmp_path: Path) 
     assert (refused.returncode, json.loads(refused.stdout)[0]["outcome"], kept) == (_FAILED, "exists", b"mine")
     assert replaced.returncode == _DONE
     assert part10.read(there).identity == part10.read(files[0]).identity
+
+
+def test_the_pages_get_a_picture_and_an_archive_of_what_was_sent(hospital: Hospital) -> None:
+    """For the page of a study opener makes a picture of each series and gives plain files, whose data sets are exactly those sent."""
+    study, files = hospital.receive("CT1")
+    control = Control(hospital.box.data / "run")
+
+    (series,) = control.study(study).series
+    picture = control.preview(PreviewRequest(series.sample, 1, 64))
+    rows = exporting.newest(control.objects(study, series.series_instance_uid).rows)
+    content = b"".join(exporting.archive(rows, control.read, datetime.now(UTC), failed=lambda _: None))
+
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        exported = {part10.split(archive.read(name))[1] for name in archive.namelist()}
+    assert ("", 1) == (picture.problem, picture.frames)
+    assert base64.b64decode(picture.png).startswith(b"\x89PNG")
+    assert {part10.split(path.read_bytes())[1] for path in files} == exported
 
 
 def test_verify_names_one_flipped_bit(make_box: BoxMaker, tmp_path: Path) -> None:
@@ -449,6 +499,7 @@ _HALF = "2.25.1234"
         (("route", "explain", "README.md", "--calling", "SEVENTEEN LETTERS"), "16 characters"),
         (("config", "rollback", "99"), "99"),
         (("config", "apply", "no such file.toml"), "no such file.toml"),
+        (("users", "reset", "kim"), "[listen] web"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -484,6 +535,9 @@ def test_a_name_that_is_none_is_said_in_one_line(hospital: Hospital, command: tu
         ("config", "rollback"),
         ("config", "rollback", "0"),
         ("config", "apply", "--colour"),
+        ("users", "add"),
+        ("users", "role", "kim", "god"),
+        ("users", "enable", "kim", "--days", "0"),
     ],
     ids=" ".join,
 )
@@ -508,6 +562,7 @@ def test_wrong_usage_of_the_new_verbs_ends_with_two(hospital: Hospital, command:
         ("spool", "verify"),
         ("spool", "export", _HALF),
         ("keys", "rotate"),
+        ("users", "list"),
     ],
     ids=" ".join,
 )

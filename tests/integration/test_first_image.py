@@ -62,7 +62,7 @@ def test_an_image_that_no_route_wants_is_kept_and_shown(make_box: BoxMaker, tmp_
 
 def test_the_demo_delivers_to_its_own_archive(make_box: BoxMaker, tmp_path: Path) -> None:
     """With --demo one image sent to the box is delivered to the bundled archive without any configuration of ours."""
-    box = make_box('[listen]\ndicom = ["127.0.0.1:0"]\n').start("--demo")
+    box = make_box('[listen]\ndicom = ["127.0.0.1:0"]\nweb = "127.0.0.1:0"\n').start("--demo")
 
     dcmtk.storescu(box.port, samples.ct(64).write(tmp_path / "scanner"))
 

@@ -41,8 +41,11 @@ from appliance.keys.root import create_root
 from appliance.ledger.database import Ledger
 from appliance.ledger.orders import OrderVerb
 from appliance.ledger.selection import Selection
+from appliance.ledger.studies import StudyMissingError
 from appliance.ledger.vocabulary import DeliveryState, HoldClass
+from appliance.manage.resending import ResendDesk
 from appliance.route.router import Router
+from appliance.runtime.page_requests import ResendRequest
 from appliance.spool.names import SpoolName
 from appliance.spool.part10 import ObjectHeader
 from appliance.spool.store import Spool
@@ -330,6 +333,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.ledger.fuse = self.fuse
         self.router = Router(self.spool, self.ledger, lambda: self.site, self.clock, lambda: None)
         self.orders = Orders(self.spool, self.ledger, self.clock, lambda: None)
+        self.resends = ResendDesk(self.spool, self.ledger, lambda: self.site, self.clock, lambda: None)
         self.sender = SteppedSender(
             self.spool,
             self.ledger,
@@ -342,6 +346,7 @@ class OutboxMachine(RuleBasedStateMachine):
         )
         self.sender.recover()
         self.orders.recover()
+        self.resends.recover()
         self.router.recover()
         # Cancelled is cancelled, also when the word was sealed in the last moment of a life (house.md section 6).
         assert [name for name in self.spool.incoming() if name.kind == "m"] == [], "an order was not followed"
@@ -385,7 +390,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(verb=st.sampled_from(OrderVerb), study=st.integers(0, _STUDIES - 1), kill_at=st.none() | st.integers(0, 3))
     def order(self, verb: OrderVerb, study: int, kill_at: int | None) -> None:
-        """A person holds, releases or retries what is owed of a study, or gives it up; perhaps everything is killed over it."""
+        """A person holds, releases or retries what is owed of a study, gives it up or sends it again; perhaps all is killed over it."""
         self.fuse.left = kill_at
         if verb is OrderVerb.CANCEL:
             digests = {self._digest(content) for content, uid in self.sent.items() if _study(uid) == study}
@@ -533,6 +538,11 @@ class OutboxMachine(RuleBasedStateMachine):
             admission.commit()
 
     def _order(self, verb: OrderVerb, study: int) -> None:
+        if verb is OrderVerb.RESEND:
+            # Of a study that never came there is nothing to send.
+            with contextlib.suppress(StudyMissingError):
+                self.resends.take(ResendRequest(_DESTINATIONS, "somebody", "", f"1.2.{study}"))
+            return
         self.orders.execute(Wanted(verb, Selection(study_instance_uid=f"1.2.{study}"), "somebody"))
 
     def _digest(self, content: bytes) -> str:

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from appliance.dimse.lossless import JPEG_LS_LOSSLESS
 from appliance.opener.headers import OPERATIONS, Step
+from appliance.opener.pixels import PixelsUnsuitableError
 from tests.unit.opener.images import an_image, read, rewritten, written
 
+_FEW_SAMPLES = 256
 _TEXT = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=1, max_size=4)
 
 
@@ -35,7 +37,12 @@ def test_every_pixel_survives(drawn: tuple[Any, int], piece: int) -> None:
     array, bits = drawn
     image = an_image(array, BitsStored=bits)
 
-    encoded, syntax = rewritten(written(image), transcode="jpeg-ls", piece=piece)
+    try:
+        encoded, syntax = rewritten(written(image), transcode="jpeg-ls", piece=piece)
+    except PixelsUnsuitableError:
+        # Noise in a few pixels comes out longer than the codec has room for: such an image goes as it came.
+        assert array[0].size < _FEW_SAMPLES
+        return
     decoded, _ = rewritten(encoded, syntax=syntax, transcode="uncompressed", piece=piece)
 
     assert JPEG_LS_LOSSLESS == syntax

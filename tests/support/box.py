@@ -163,6 +163,12 @@ class Box:
         listening = json.loads((self.data / "run" / "listening.json").read_text(encoding="utf-8"))
         return int(listening["dicom_tls"][0][1])
 
+    @property
+    def web_port(self) -> int:
+        """The port that the kernel chose for the pages."""
+        listening = json.loads((self.data / "run" / "listening.json").read_text(encoding="utf-8"))
+        return int(listening["web"][0][1])
+
     def output(self) -> str:
         """Everything that every start of this box printed, oldest first."""
         texts = []

@@ -71,14 +71,14 @@ class Template:
 
 def ct(size: int = 512, *, patient: str = PLANTED_NAME, study: str | None = None) -> Template:
     """Return the template of a CT image of `size` x `size` pixels, 2 bytes each; instances made from it share one study."""
-    ds = _a_data_set(CTImageStorage, "CT", patient=patient, study=study)
+    ds = a_data_set(CTImageStorage, "CT", patient=patient, study=study)
     _add_pixels(ds, size)
     return Template(_encoded(ds))
 
 
 def mammogram(*, patient: str = PLANTED_NAME) -> Template:
     """Return the template of a 33 MB mammogram."""
-    ds = _a_data_set(DigitalMammographyXRayImageStorageForPresentation, "MG", patient=patient)
+    ds = a_data_set(DigitalMammographyXRayImageStorageForPresentation, "MG", patient=patient)
     _add_pixels(ds, _MAMMOGRAM_PIXELS)
     return Template(_encoded(ds))
 
@@ -88,7 +88,7 @@ def write_enhanced_ct(directory: Path, frames: int, *, size: int = 512, patient:
 
     No two frames are the same: each begins with its number, counted from 0.
     """
-    ds = _a_data_set(EnhancedCTImageStorage, "CT", patient=patient)
+    ds = a_data_set(EnhancedCTImageStorage, "CT", patient=patient)
     ds.NumberOfFrames = frames
     _describe_pixels(ds, size)
     noise = secrets.token_bytes(2 * size * size - 4)
@@ -106,7 +106,7 @@ def write_enhanced_ct(directory: Path, frames: int, *, size: int = 512, patient:
 
 def structured_report(*, patient: str = PLANTED_NAME) -> Template:
     """Return the template of a basic text report that names the patient in its text too."""
-    ds = _a_data_set(BasicTextSRStorage, "SR", patient=patient)
+    ds = a_data_set(BasicTextSRStorage, "SR", patient=patient)
     text = Dataset()
     text.RelationshipType = "CONTAINS"
     text.ValueType = "TEXT"
@@ -118,7 +118,7 @@ def structured_report(*, patient: str = PLANTED_NAME) -> Template:
 
 def encapsulated_pdf(*, patient: str = PLANTED_NAME) -> Template:
     """Return the template of a document."""
-    ds = _a_data_set(EncapsulatedPDFStorage, "DOC", patient=patient)
+    ds = a_data_set(EncapsulatedPDFStorage, "DOC", patient=patient)
     ds.MIMETypeOfEncapsulatedDocument = "application/pdf"
     ds.EncapsulatedDocument = f"%PDF-1.4 % {patient}\n".encode("ascii") + bytes(4096)
     return Template(_encoded(ds))
@@ -157,7 +157,8 @@ def bundled() -> Iterator[tuple[Path, str]]:
             yield path, str(getattr(ds, "file_meta", {}).get("TransferSyntaxUID", ""))
 
 
-def _a_data_set(sop_class: UID, modality: str, *, patient: str, study: str | None = None) -> Dataset:
+def a_data_set(sop_class: UID, modality: str, *, patient: str, study: str | None = None) -> Dataset:
+    """Return a data set of that class, without pixels, of a study that is new unless `study` names one."""
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

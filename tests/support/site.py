@@ -64,7 +64,8 @@ def a_site(
         routes = [a_route(str(destinations[0]["name"]))]
     tables: list[tuple[str, Table]] = [
         ("[box]", {"name": "test-box", "ae_title": "EDGE"} | dict(box or {})),
-        ("[listen]", {"dicom": ["127.0.0.1:0"], "workers": 2} | dict(listen or {})),
+        # Without the pages a box starts faster and is lighter; their tests ask for web = "127.0.0.1:0".
+        ("[listen]", {"dicom": ["127.0.0.1:0"], "workers": 2, "web": "off"} | dict(listen or {})),
         ("[tls]", dict(tls or {})),
         ("[admission]", dict(admission or {})),
         ("[retention]", {**SMALL_RETENTION, **(retention or {})}),

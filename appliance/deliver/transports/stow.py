@@ -16,28 +16,24 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from appliance.core.errors import ApplianceError
-from appliance.core.identity import escaped
+from appliance.core.identity import AETitle
 from appliance.deliver.own_faults import SPOOL_ERRORS, judge_damaged, judge_missing, judge_other_length, judge_spool
 from appliance.deliver.schedule import response_deadline
-from appliance.deliver.stow_report import StoreReportInvalidError, read_report
 from appliance.deliver.stow_verdicts import (
     UNLISTED,
     judge_broken_off,
     judge_credentials,
-    judge_encoded,
     judge_http,
-    judge_instance,
     judge_proxy,
     judge_silent,
-    retry_after_s,
-    wait_as_told,
 )
+from appliance.deliver.synthetic import TestImage
 from appliance.deliver.task import Task
 from appliance.deliver.transport import AssociationFailedError, Batch, Context, Outcome, Wanted
-from appliance.deliver.transports.http_credentials import reveals
 from appliance.deliver.transports.http_exchange import ExchangeBrokenError, HttpConnection, RequestInvalidError, Response
 from appliance.deliver.transports.http_line import HttpLine, Proxy, ProxyFailedError, open_line
-from appliance.deliver.transports.stow_body import Body, OpenObject, Part, prepare
+from appliance.deliver.transports.stow_answer import outcomes_of
+from appliance.deliver.transports.stow_body import Body, ImageBody, OpenObject, Part, RequestBody, prepare
 from appliance.deliver.verdict import Break, Verdict, judge_break, judge_unreachable
 from appliance.dimse.conversion import ConversionError
 from appliance.dimse.failures import PeerUnreachableError
@@ -46,11 +42,6 @@ from appliance.spool.names import SpoolName
 
 # A request is repeated whole when its answer is lost: what a lost answer may cost stays small, and one large object goes alone.
 BATCH_BYTES = 64 << 20
-# With these comes a report that names instances (PS3.18 10.5.3.1), and with any 2xx; Orthanc sends one with 400 too.
-_REPORTING = (400, 409)
-_SUCCESS = 2
-# Of an answer without a report, for people; as much as an Error Comment holds (PS3.7 C.4.2) and a little more.
-_COMMENT_CHARACTERS = 200
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -60,6 +51,7 @@ class StowPeer:
 
     `url` is what "/studies" is added to. `tls` is how to speak TLS where it begins with https, None elsewhere. `authorization` returns the
     value of the Authorization header (`http_credentials`) and is asked for each request. `instances` is how many one request may hold.
+    `authority` is the name that the server goes by where `url` holds its address instead.
     """
 
     url: str
@@ -71,6 +63,7 @@ class StowPeer:
     authorization: Callable[[], str] | None = field(default=None, repr=False)
     proxy: Proxy | None = None
     instances: int = 1
+    authority: str = ""
 
     @property
     def host(self) -> str:
@@ -115,7 +108,12 @@ class StowTransport:
         if verdict.site_state is not None and verdict.flag != UNLISTED:
             raise AssociationFailedError(verdict)
 
-    def _ask(self, method: str, body: Body | None = None) -> Response:
+    def try_image(self, image: TestImage, calling: AETitle) -> Outcome:
+        """Send a test image in a request of its own, and return how it ended. Raises `AssociationFailedError`."""
+        response = self._ask("POST", ImageBody(image, calling))
+        return next(outcomes_of(response, [(image.sop_instance_uid, False)]))
+
+    def _ask(self, method: str, body: RequestBody | None = None) -> Response:
         """Return the answer to a small request. Raises `AssociationFailedError`."""
         connection = HttpConnection(open_line_to(self._peer, self._peer.connect_s))
         pieces = () if body is None else body.pieces()
@@ -238,7 +236,8 @@ class StowChannel:
                 raise
             return [Outcome(fault if task is body.current else judge_broken_off()) for task in tasks]
         self._has_served = True
-        return list(_judge(response, tasks, dict(headers).get("Authorization", "")))
+        named = [(task.claim.sop_instance_uid, task.sent_before) for task in tasks]
+        return list(outcomes_of(response, named, dict(headers).get("Authorization", "")))
 
 
 class WebCredentialsError(ApplianceError):
@@ -277,9 +276,9 @@ def target_of(peer: StowPeer, resource: str = "/studies") -> str:
     return f"{urlsplit(peer.url).path}{resource}"
 
 
-def headers_for(peer: StowPeer, body: Body | None = None) -> list[tuple[str, str]]:
+def headers_for(peer: StowPeer, body: RequestBody | None = None) -> list[tuple[str, str]]:
     """Return the fields of a request. Raises `WebCredentialsError`."""
-    headers = [("Host", urlsplit(peer.url).netloc), ("User-Agent", "DICOM-Edge"), ("Accept", "application/dicom+json")]
+    headers = [("Host", peer.authority or urlsplit(peer.url).netloc), ("User-Agent", "DICOM-Edge"), ("Accept", "application/dicom+json")]
     headers.append(("Accept-Encoding", "identity"))
     if peer.authorization is not None:
         try:
@@ -289,42 +288,6 @@ def headers_for(peer: StowPeer, body: Body | None = None) -> list[tuple[str, str
     if body is not None:
         headers += [("Content-Type", body.content_type), ("Content-Length", str(body.length))]
     return headers
-
-
-def _judge(response: Response, tasks: Sequence[Task], shown: str) -> Iterator[Outcome]:
-    """Yield how each task ended by an answer to a request that showed the Authorization `shown`."""
-    status, in_company = response.status, len(tasks) > 1
-    wait_s = retry_after_s(response.header("retry-after"), response.header("date"))
-    is_success = status // 100 == _SUCCESS
-    if response.is_early and is_success:
-        # Nobody can have stored what was not sent to its end.
-        yield from [Outcome(judge_break(Break.PROTOCOL, after_first_pdv=True, association_proved=True))] * len(tasks)
-        return
-    report = None
-    if (is_success or status in _REPORTING) and not response.is_early:
-        if response.is_encoded:
-            yield from [Outcome(judge_encoded(status))] * len(tasks)
-            return
-        try:
-            report = read_report(response.body, response.header("content-type"))
-        except StoreReportInvalidError:
-            report = None
-    for task in tasks:
-        if report is None:
-            yield Outcome(judge_http(status, in_company=in_company, retry_after_s=wait_s), comment=_words(response, shown))
-        else:
-            verdict, reason = judge_instance(
-                task.claim.sop_instance_uid, report, status, in_company=in_company, sent_before=task.sent_before
-            )
-            yield Outcome(wait_as_told(verdict, wait_s), reason)
-
-
-def _words(response: Response, shown: str) -> str:
-    """Return what a server said in words, where it did, and did not repeat our own secret."""
-    kind = response.header("content-type").partition(";")[0].strip().lower()
-    if kind not in {"text/plain", "application/json", "application/problem+json"} or response.is_encoded or reveals(response.body, shown):
-        return ""
-    return escaped(response.body[:_COMMENT_CHARACTERS])
 
 
 def _own_fault(error: Exception) -> Verdict | None:

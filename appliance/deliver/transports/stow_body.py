@@ -14,9 +14,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from appliance.core.identity import Uid
+from appliance.core.identity import AETitle, Uid
 from appliance.deliver.bandwidth import ShapedSource, unshaped
+from appliance.deliver.synthetic import SECONDARY_CAPTURE, TestImage
 from appliance.deliver.task import Task
 from appliance.dimse.conversion import EXPLICIT_LITTLE, ConversionError, ConvertedSource, convertible
 from appliance.spool.names import SpoolName
@@ -55,6 +57,21 @@ def prepare(task: Task, name: SpoolName, open_object: OpenObject) -> Part:
     return Part(task, name, syntax, encode_copy_header(claim.sop_class_uid, claim.sop_instance_uid, syntax, claim.calling_title), length)
 
 
+class RequestBody(Protocol):
+    """The body of a request: what its header says of it, and its bytes."""
+
+    @property
+    def content_type(self) -> str:
+        """The value of the request's Content-Type."""
+
+    @property
+    def length(self) -> int:
+        """The bytes of the body."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body."""
+
+
 class Body:
     """One request's body. `current` is the task whose object is being read, None before the first."""
 
@@ -71,7 +88,7 @@ class Body:
     @property
     def content_type(self) -> str:
         """The value of the request's Content-Type."""
-        return f'multipart/related; type="application/dicom"; boundary={self._boundary}'
+        return _content_type(self._boundary)
 
     @property
     def length(self) -> int:
@@ -98,9 +115,37 @@ class Body:
         yield self._end
 
     def _head(self, part: Part) -> bytes:
-        delimiter = f"--{self._boundary}\r\n" if part is self._parts[0] else f"\r\n--{self._boundary}\r\n"
-        fields = f"Content-Type: application/dicom\r\nContent-Length: {len(part.header) + part.length}\r\n\r\n"
-        return (delimiter + fields).encode("ascii") + part.header
+        delimiter = "" if part is self._parts[0] else "\r\n"
+        return (delimiter + _part_head(self._boundary, len(part.header) + part.length)).encode("ascii") + part.header
+
+
+class ImageBody:
+    """A request's body with one test image, which is in memory."""
+
+    def __init__(self, image: TestImage, calling: AETitle) -> None:
+        """Make the body of an image that is in explicit little endian; it is read to its end."""
+        boundary = secrets.token_hex(16)
+        header = encode_copy_header(SECONDARY_CAPTURE, Uid(image.sop_instance_uid), EXPLICIT_LITTLE, calling.text)
+        file = header + image.read(image.length)
+        self.content_type = _content_type(boundary)
+        self._content = _part_head(boundary, len(file)).encode("ascii") + file + f"\r\n--{boundary}--\r\n".encode("ascii")
+
+    @property
+    def length(self) -> int:
+        """The bytes of the body."""
+        return len(self._content)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body."""
+        yield self._content
+
+
+def _content_type(boundary: str) -> str:
+    return f'multipart/related; type="application/dicom"; boundary={boundary}'
+
+
+def _part_head(boundary: str, length: int) -> str:
+    return f"--{boundary}\r\nContent-Type: application/dicom\r\nContent-Length: {length}\r\n\r\n"
 
 
 def _length(source: ConvertedSource) -> int:

@@ -24,7 +24,7 @@ def test_the_filled_ledger_is_one_of_a_box(tmp_path: Path) -> None:
     key = ledger_key(create_root(tmp_path))
     Ledger.open(tmp_path, key, migrate=True).let_go()
 
-    ledger_filling._fill(tmp_path, _ROWS)
+    ledger_filling._fill(tmp_path, _ROWS, 0)
 
     cipher_file.check(ledger_path(tmp_path), key)
     ledger = Ledger.open(tmp_path, key, migrate=True)
@@ -47,7 +47,7 @@ def test_the_filled_ledger_is_one_of_a_box(tmp_path: Path) -> None:
 
 def test_a_filled_ledger_is_made_once(tmp_path: Path) -> None:
     """The next run finds what the last one made, and starts no box for it."""
-    made = tmp_path / f"ledger-7-schema-{LATEST}-form-{ledger_filling._FORM}"
+    made = tmp_path / f"ledger-7-waiting-0-schema-{LATEST}-form-{ledger_filling._FORM}"
     made.mkdir()
 
     assert ledger_filling.filled(7, tmp_path, lambda _: None) == made
@@ -66,3 +66,20 @@ def test_costs_are_quotients_of_the_same_round() -> None:
 
 def _cost(milliseconds: float) -> full_ledger._Cost:
     return full_ledger._Cost({"router": milliseconds, "sender": 2 * milliseconds, "time": 3 * milliseconds})
+
+
+def test_the_newest_may_wait_still(tmp_path: Path) -> None:
+    """What a destination that went away did not get is queued, without a try, and whoever looks at pages finds all of it summed up."""
+    key = ledger_key(create_root(tmp_path))
+    Ledger.open(tmp_path, key, migrate=True).let_go()
+
+    ledger_filling._fill(tmp_path, _ROWS, 100)
+
+    ledger = Ledger.open(tmp_path, key, migrate=True)
+    with ledger.read():
+        assert [("delivered", 500), ("queued", 100)] == ledger.rows("SELECT state, count(*) FROM delivery GROUP BY state ORDER BY state")
+        assert [(500,)] == ledger.rows("SELECT count(*) FROM attempt")
+        assert [(_ROWS, 500, 3)] == ledger.rows(
+            "SELECT (SELECT sum(instances) FROM arrival), (SELECT sum(instances) FROM departure), (SELECT count(*) FROM study_text)"
+        )
+    ledger.let_go()

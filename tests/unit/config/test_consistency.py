@@ -143,6 +143,7 @@ def test_the_box_does_not_deliver_to_itself(host: str, port: int, is_fine: bool)
         ('dicom = ["0.0.0.0:104", "0.0.0.0:104"]', "listen.dicom[1]"),
         ('dicom = ["0.0.0.0:104", "127.0.0.1:104"]', "listen.dicom[1]"),
         ('dicom = ["0.0.0.0:104"]\nweb = "0.0.0.0:104"', "listen.web"),
+        ('dicom = ["0.0.0.0:8443"]', "listen.web"),
         ('dicom = ["0.0.0.0:104"]\ndicom_tls = ["10.0.0.1:104"]', "listen.dicom_tls[0]"),
     ],
 )
@@ -159,11 +160,11 @@ def test_an_address_is_listened_on_once(lines: str, where: str) -> None:
         'dicom = ["127.0.0.1:0", "127.0.0.1:0"]',
         'dicom = ["127.0.0.1:104", "127.0.0.2:104"]',
         'dicom = ["0.0.0.0:104", "[::]:104"]',
-        'dicom = ["0.0.0.0:8443"]',
+        'dicom = ["0.0.0.0:8443"]\nweb = "off"',
     ],
 )
 def test_addresses_that_do_not_collide_are_fine(lines: str) -> None:
-    """Ports that the kernel chooses, other addresses, other families, and defaults that open nothing yet do not collide."""
+    """Ports that the kernel chooses, other addresses, other families, and what is off do not collide."""
     errors = errors_of(f"[listen]\n{lines}\n")
 
     assert errors == []

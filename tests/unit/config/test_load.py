@@ -236,14 +236,14 @@ def test_the_demonstration_of_an_empty_site() -> None:
     )
     assert (route.name, route.to) == ("everything to the archive", ("archive",))
     assert (site.retention.reserve, site.retention.refuse_at) == (64 << 20, 1.0)
-    assert [str(address) for address in site.listen.dicom] == ["127.0.0.1:11112"]
+    assert [str(address) for address in (*site.listen.dicom, site.listen.web)] == ["127.0.0.1:11112", "127.0.0.1:8443"]
     assert check(to_toml(site), where="demo").errors == ()
 
 
 def test_the_demonstration_adds_to_what_is_there() -> None:
     """Names that are taken are not taken again, and listeners that were set stay."""
     base = site_of(
-        '[listen]\ndicom = ["127.0.0.1:0"]\n'
+        '[listen]\ndicom = ["127.0.0.1:0"]\nweb = "off"\n'
         + a_source('address = "10.0.0.7"', name="loopback")
         + a_destination()
         + a_route('to = ["archive"]', name="everything to the archive")
@@ -254,8 +254,21 @@ def test_the_demonstration_adds_to_what_is_there() -> None:
     assert [source.name for source in site.sources] == ["loopback", "loopback 2"]
     assert [destination.name for destination in site.destinations] == ["archive", "archive 2"]
     assert [route.to for route in site.routes] == [("archive",), ("archive 2",)]
-    assert [str(address) for address in site.listen.dicom] == ["127.0.0.1:0"]
+    assert [str(address) for address in (*site.listen.dicom, site.listen.web)] == ["127.0.0.1:0", "off"]
     assert check(to_toml(site), where="demo").errors == ()
+
+
+def test_a_demonstration_that_was_changed_has_its_archive_once() -> None:
+    """What somebody changed in a demonstration is kept with its archive; the next one is at another port, and is the same."""
+    before = demo_site(site_of(a_destination() + a_route('to = ["archive"]')), archive_port=4242)
+
+    site = demo_site(before, archive_port=4343)
+
+    assert [(destination.name, getattr(destination, "port", None)) for destination in site.destinations] == [
+        ("archive", 104),
+        ("archive 2", 4343),
+    ]
+    assert site.routes == before.routes
 
 
 def test_the_demonstration_lists_this_machine_once() -> None:

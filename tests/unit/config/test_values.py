@@ -222,6 +222,18 @@ def test_what_is_no_listener_is_refused(value: str, problem: str) -> None:
     assert (error.where, error.problem) == ("listen.dicom[0]", problem)
 
 
+@pytest.mark.parametrize(("text", "shown"), [("off", "off"), ("127.0.0.1:8443", "127.0.0.1:8443"), ("[::]:443", "[::]:443")])
+def test_pages_are_somewhere_or_off(text: str, shown: str) -> None:
+    """The pages have one address, or none, and either is written as it is read."""
+    assert str(site_of(f'[listen]\nweb = "{text}"').listen.web) == shown
+
+
+@pytest.mark.parametrize("value", ['"on"', '"OFF"', "false", "8443", '["127.0.0.1:8443"]'])
+def test_what_is_neither_is_refused(value: str) -> None:
+    """The refusal is that of any listener."""
+    assert the_error_of(f"[listen]\nweb = {value}").where == "listen.web"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -40,6 +40,8 @@ def test_the_labels_never_change() -> None:
         "DIGEST": "dicom-edge/1/digest",
         "WRAP": "dicom-edge/1/wrap",
         "TLS": "dicom-edge/1/tls",
+        "ACCOUNTS": "dicom-edge/1/accounts",
+        "COOKIE": "dicom-edge/1/cookie",
     }
 
     labels = {label.name: label.value for label in Label}

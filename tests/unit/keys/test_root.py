@@ -104,6 +104,7 @@ def test_the_key_shows_in_no_representation() -> None:
     "protected",
     [
         "ledger/ledger.db",
+        "accounts/accounts.db",
         "keys/generation-1.json",
         "spool/incoming/some.age",
         "spool/store/g1/2026010100/aa/some.age",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from appliance.core.identity import Uid
 from appliance.ledger.claims import Choice, Claim
@@ -111,6 +112,6 @@ class Bench:
             return self.deliveries.promote_due(destination, self.clock.now())
 
 
-def with_attributes(plain: InstanceFacts, **changes: str) -> InstanceFacts:
+def with_attributes(plain: InstanceFacts, **changes: Any) -> InstanceFacts:
     """Return the facts with some attributes changed."""
     return replace(plain, attributes=replace(plain.attributes, **changes))

@@ -9,6 +9,7 @@ import pytest
 
 from appliance.core.identity import Uid
 from appliance.ledger import queue
+from appliance.ledger.backlog import Backlog, Day
 from appliance.ledger.claims import Choice
 from appliance.ledger.database import Ledger, Row, Value
 from appliance.ledger.deliveries import Moved
@@ -16,8 +17,12 @@ from appliance.ledger.instances import InstanceState
 from appliance.ledger.orders import DeliveryKey, Order, OrderVerb
 from appliance.ledger.repeats import Repeat, Repeats
 from appliance.ledger.requests import Requests
+from appliance.ledger.resends import Resends
 from appliance.ledger.retention import Retention
 from appliance.ledger.selection import Selection, Selections
+from appliance.ledger.study_search import StudyQuery, StudySearch
+from appliance.ledger.study_timeline import timeline_of
+from appliance.ledger.traffic import WENT, Came, Traffic, minute_of
 from appliance.ledger.vocabulary import Cause, DeliveryState, HoldClass, Priority
 from tests.unit.ledger.bench import CT, Bench, facts
 
@@ -29,7 +34,8 @@ FILL_INSTANCES = """
     WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?)
     INSERT INTO instance
     SELECT NULL, printf('f%031x', n), 1 + n % (SELECT count(*) FROM study), '1.8.' || n, 1, 'stored', '1.2.840.10008.5.1.4.1.1.2',
-        '1.2.840.10008.1.2.1', '1.9.1', 'MR1', '10.0.0.8', 'EDGE', '', '', 1000, n, '', '', '', '', '', '', '', '', '', NULL, NULL, 0
+        '1.2.840.10008.1.2.1', '1.9.1', 'MR1', '10.0.0.8', 'EDGE', '', '', 1000, n, '', '', '', '', '', '', '', '', '', NULL, NULL, 0,
+        n - 30
     FROM n
 """
 # Three quarters delivered, the rest waiting at the archive: queued, deferred (not due) or held, and one being sent. Elsewhere nothing is.
@@ -43,10 +49,16 @@ FILL_DELIVERIES = """
         CASE WHEN id % 16 = 4 THEN 'boot-1' END, CASE WHEN id % 16 = 4 THEN 1e9 END, CASE WHEN id % 16 = 4 THEN 1e9 END, id
     FROM instance
 """
+FILL_TEXT = "INSERT INTO study_text SELECT id, 'study ' || id FROM study"
+# A quarter of an hour apart, as what is old is kept.
+FILL_TRAFFIC = (
+    "INSERT INTO arrival SELECT received_at / 900 * 15, calling_title, '10.0.0.8', count(*), 1000, 1, 30, min(id) FROM instance GROUP BY 1",
+    "INSERT INTO departure SELECT queued_at / 900 * 15, 'archive', count(*) FROM delivery GROUP BY 1",
+)
 # As many as no box ever has.
 FILL_REPEATS = "INSERT INTO repeat SELECT printf('a%031x', id), '', id FROM instance"
 
-BIG = "delivery", "instance", "study", "attempt", "repeat", "d", "i", "s", "t1", "t2", "t3"
+BIG = "delivery", "instance", "study", "study_text", "attempt", "repeat", "arrival", "departure", "d", "i", "n", "s", "t", "t1", "t2", "t3"
 
 
 class Watched(Ledger):
@@ -70,7 +82,8 @@ def _fill(bench: Bench, count: int) -> None:
         for statement in (FILL_STUDIES, FILL_INSTANCES):
             bench.ledger.change(statement, (count // 50 if statement is FILL_STUDIES else count,))
         bench.ledger.change(FILL_DELIVERIES)
-        bench.ledger.change(FILL_REPEATS)
+        for statement in (FILL_REPEATS, FILL_TEXT, *FILL_TRAFFIC):
+            bench.ledger.change(statement)
 
 
 def _router(bench: Bench) -> None:
@@ -146,6 +159,57 @@ def _orders(bench: Bench) -> None:
     requests.add(Order(OrderVerb.HOLD, "anna", "", 1.0, 1, ()), count=1, object_id="a", spool_name="b")
 
 
+def _searches(bench: Bench) -> None:
+    search = StudySearch(bench.ledger)
+    for wanted in (
+        StudyQuery(),
+        StudyQuery(("study",)),
+        StudyQuery(("study", "1")),
+        StudyQuery(destination_id="archive"),
+        StudyQuery(destination_id="archive", state=DeliveryState.DELIVERED),
+        StudyQuery(state=DeliveryState.DELIVERED),
+        StudyQuery(destination_id="reading", state=DeliveryState.HELD),
+        StudyQuery(destination_id="reading", state=DeliveryState.QUEUED),
+        StudyQuery(destination_id="reading", state=DeliveryState.PROVED),
+        StudyQuery(state=DeliveryState.SENDING),
+    ):
+        search.find(wanted, limit=3, after="1.9.30")
+    timeline_of(bench.ledger, "1.9.10")
+
+
+def _found_soon(bench: Bench) -> None:
+    search = StudySearch(bench.ledger)
+    for wanted in (
+        StudyQuery(),
+        StudyQuery(("study",)),
+        StudyQuery(destination_id="archive"),
+        StudyQuery(destination_id="archive", state=DeliveryState.DELIVERED),
+        StudyQuery(state=DeliveryState.DELIVERED),
+        StudyQuery(destination_id="reading", state=DeliveryState.PROVED),
+    ):
+        search.find(wanted, limit=3)
+    timeline_of(bench.ledger, "1.9.10")
+
+
+def _resends(bench: Bench) -> None:
+    resends = Resends(bench.ledger)
+    (sendable, *_), _ = resends.of_study("1.9.5"), resends.of_instances(["1.8.5", "1.8.6"])
+    keys = (DeliveryKey(sendable.object_id, "reading", Cause.RESEND), DeliveryKey(f"a{8:031x}", "reading", Cause.RESEND))
+    assert resends.follow(Order(OrderVerb.RESEND, "anna", "", 1.0, 1, keys), "c" * 32) == 2
+
+
+def _traffic(bench: Bench) -> None:
+    traffic = Traffic(bench.ledger)
+    traffic.arrived([Came("MR1", "10.0.0.8", 1e9, 1000, 1, 5.0)])
+    bench.ledger.change(WENT, (minute_of(1e9), "archive"))
+    traffic.first_since(9e8)
+    traffic.received(9e8, 1.1e9)
+    traffic.delivered(9e8, 1.1e9)
+    traffic.callers(9e8, today=1e9, last_hour=1e9, lags_since=9e8)
+    traffic.fold(1.1e9)
+    traffic.prune(-1.0)
+
+
 def _keeping(bench: Bench) -> None:
     retention = Retention(bench.ledger)
     retention.evict(1, 1.0)
@@ -156,7 +220,7 @@ def _keeping(bench: Bench) -> None:
     Repeats(bench.ledger).forget([f"a{1:031x}", f"a{2:031x}"])
 
 
-@pytest.mark.parametrize("work", [_router, _sender, _holding, _pages, _orders])
+@pytest.mark.parametrize("work", [_router, _sender, _holding, _pages, _orders, _searches, _resends, _traffic])
 def test_no_statement_walks_over_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: Callable[[Bench], None]) -> None:
     """Every statement finds its rows through an index; none scans or sorts deliveries, instances, studies or attempts."""
     monkeypatch.setattr("tests.unit.ledger.bench.Ledger", Watched)
@@ -179,7 +243,7 @@ def test_no_statement_walks_over_a_table(tmp_path: Path, monkeypatch: pytest.Mon
     bench.ledger.close()
 
 
-@pytest.mark.parametrize("work", [_router, _sender, _holding, _pages, _orders, _keeping])
+@pytest.mark.parametrize("work", [_router, _sender, _holding, _pages, _orders, _keeping, _found_soon, _resends, _traffic])
 def test_the_work_does_not_grow_with_the_ledger(tmp_path: Path, work: Callable[[Bench], None]) -> None:
     """Three times the rows take about the same number of SQLite's own instructions."""
     taken = []
@@ -212,3 +276,25 @@ def test_counting_walks_over_indexes_only(bench: Bench) -> None:
         plans = [bench.ledger.rows(f"EXPLAIN QUERY PLAN {sql}", ("a",) * sql.count("?")) for sql in counting]
 
     assert [["COVERING INDEX" in row[3] for row in plan] for plan in plans] == [[True]] * len(counting)
+
+
+def test_what_is_held_is_told_from_narrow_indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is held, and what of a day is owed, is added up without reading the rows of instances, which are long and far apart."""
+    monkeypatch.setattr("tests.unit.ledger.bench.Ledger", Watched)
+    Watched.seen = []
+    bench = Bench(tmp_path)
+    _fill(bench, 2000)
+    backlog = Backlog(bench.ledger)
+    with bench.ledger.read():
+        Watched.seen.clear()
+        held = backlog.held(limit=0)
+        day = backlog.day(1, 0.0, 1e9)
+        owing = backlog.destination_ids()
+        statements = list(Watched.seen)
+
+        steps = [row[3] for sql, bound in statements for row in bench.ledger.rows(f"EXPLAIN QUERY PLAN {sql}", bound)]
+
+    reads = [step for step in steps if step.split()[0] in {"SCAN", "SEARCH"} and step.split()[1] in {"i", "instance", "delivery", "d"}]
+    assert (held, day, owing) == ([], Day(2000, 40, 500), ["archive"])
+    assert [step for step in reads if "COVERING INDEX" not in step and "delivery_owed" not in step] == []
+    bench.ledger.close()

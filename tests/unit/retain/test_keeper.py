@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from appliance.ledger.deliveries import Deliveries
 from appliance.ledger.faults import LedgerStorageError
 from appliance.ledger.retention import Retention
-from appliance.retain.keeper import ATTEMPTS_KEPT_S, TOMBSTONES_KEPT_S, Keeper
+from appliance.retain.keeper import ATTEMPTS_KEPT_S, TOMBSTONES_KEPT_S, TRAFFIC_KEPT_S, TRAFFIC_WHOLE_S, Keeper
 from appliance.retain.snapshot import Snapshots
 from tests.unit.retain.bench import Box
 
@@ -54,6 +54,22 @@ def test_the_count_outlives_the_attempts(box: Box) -> None:
     box.keeper.round()
 
     assert (before, _attempts(box, "1.2.3.1"), box.row("1.2.3.1").attempts) == (1, 0, 1)
+
+
+def test_what_came_is_summed_up_and_forgotten(box: Box) -> None:
+    """After two hours minutes become quarters of an hour, and after two years and a quarter they are forgotten."""
+    box.receive_and_route("1.2.3.1")
+    box.clock.advance(90.0)
+    box.receive_and_route("1.2.3.2")
+    rows = []
+
+    for later_s in (0.0, TRAFFIC_WHOLE_S + 900.0, TRAFFIC_KEPT_S):
+        box.clock.advance(later_s)
+        box.keeper.round()
+        with box.ledger.read():
+            rows.append(box.ledger.rows("SELECT count(*), sum(instances) FROM arrival")[0])
+
+    assert [(2, 2), (1, 2), (0, None)] == rows
 
 
 def test_many_attempts_are_folded_in_pages(box: Box) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -150,7 +151,7 @@ def test_what_differs(later: InstanceFacts, differs: tuple[str, ...], is_securit
 @pytest.mark.parametrize(
     ("changes", "is_other"), [({"patient_name": "OTHER"}, True), ({"birth_date": "1980"}, True), ({"study_date": "2024"}, False)]
 )
-def test_patient_without_id(changes: dict[str, str], is_other: bool) -> None:  # noqa: FBT001 (a table's expectation)
+def test_patient_without_id(changes: dict[str, Any], is_other: bool) -> None:  # noqa: FBT001 (a table's expectation)
     """Without a patient ID, name and birth date are what tells patients apart."""
     nameless = replace(_ATTRIBUTES, patient_id="")
     earlier = _stored(replace(_FACTS, attributes=nameless))

@@ -47,6 +47,17 @@ def test_no_route_is_unrouted() -> None:
     assert planned.is_unrouted
 
 
+def test_a_route_that_is_switched_off_applies_to_nothing() -> None:
+    """It asks for no delivery, makes nothing more urgent, and an instance that only it would fit is unrouted."""
+    site = a_site(routes=[a_route("off", "archive", "room", priority="stat", enabled=False), a_route("on", "archive")])
+    alone = a_site(routes=[a_route("off", "archive", enabled=False)])
+
+    planned = plan(site, facts())
+
+    assert Plan(("on",), (Planned("archive", Priority.ROUTINE),)) == planned
+    assert plan(alone, facts()).is_unrouted
+
+
 def test_keep_is_a_route_without_deliveries() -> None:
     """What a route with `keep` applies to is routed, and sent nowhere."""
     site = a_site(routes=[a_route("keep", keep="2 days")])

@@ -31,6 +31,13 @@ def test_the_source_narrows(source: str, expected: set[str]) -> None:
     assert possible_destinations(site, source, "EDGE") == expected
 
 
+def test_a_route_that_is_switched_off_leads_nowhere() -> None:
+    """What is accepted at the door does not depend on it."""
+    site = a_site(routes=[a_route("all", "archive"), a_route("off", "reading", enabled=False)])
+
+    assert {"archive"} == possible_destinations(site, "CT1", "EDGE")
+
+
 def test_the_called_title_narrows() -> None:
     """By a route's condition, and by the routes that a local title allows; capitals do not matter."""
     site = a_site(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from appliance.runtime.callers import Callers, LastCall, last_calls
@@ -60,3 +61,13 @@ def test_a_file_that_makes_no_sense_was_not_there(tmp_path: Path) -> None:
     callers.write()
 
     assert last_calls(tmp_path) == [a_call("CT1")]
+
+
+def test_what_a_caller_wanted_comes_back(tmp_path: Path) -> None:
+    """The classes that a caller proposed are written down with it, and are what they were when they are read."""
+    call = replace(a_call("CT1"), wanted=("1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.1.2"))
+    callers = Callers(tmp_path, 0)
+    callers.heard(call, is_listed=True)
+    callers.write()
+
+    assert last_calls(tmp_path) == [call]

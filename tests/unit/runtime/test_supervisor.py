@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -44,6 +45,25 @@ def _program(run_dir: Path, name: str, code: str = _DAEMON) -> Program:
 def _starts(run_dir: Path, name: str) -> list[int]:
     path = run_dir / f"{name}.starts"
     return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def test_a_box_is_ready_without_what_is_not_vital(tmp_path: Path) -> None:
+    """A program that the box works without and that refuses to start keeps nobody waiting; it is tried again."""
+    ready = threading.Event()
+    refusing = _program(tmp_path, "b", _DAEMON.replace("service.ready()", "sys.exit(1)"))
+    supervisor = Supervisor([_program(tmp_path, "a"), replace(refusing, is_vital=False)], tmp_path, on_ready=ready.set)
+
+    def act() -> None:
+        ready.wait(30)
+        eventually(lambda: len(_starts(tmp_path, "b")) > 1, within=30)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    actor = threading.Thread(target=act)
+    actor.start()
+    code = supervisor.run()
+    actor.join()
+
+    assert (True, 0, 1) == (ready.is_set(), code, len(_starts(tmp_path, "a")))
 
 
 def test_a_killed_daemon_is_started_again_and_all_end_with_the_supervisor(tmp_path: Path) -> None:
