@@ -72,9 +72,8 @@ class Browser:
 
     def places(self) -> list[str]:
         """Return the paths that the navigation leads to."""
-        return sorted(
-            {link for link in _LINK.findall(self.page("/")) if not link.startswith("/static") and not link.startswith("/account")}
-        )
+        found = set(_LINK.findall(self.page("/")))
+        return sorted(link for link in found if "/static/" not in link and not link.startswith(("/account", "/studies/2.25.")))
 
     def _ask(self, method: str, path: str, body: str | None) -> tuple[int, str]:
         headers = {"Cookie": self._cookie, "Referer": f"https://{self._connection.host}:{self._connection.port}/"}
