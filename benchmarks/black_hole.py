@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.batches import Batch, Written
 from benchmarks.box import Box
-from benchmarks.figures import Figure, alone
+from benchmarks.figures import Figure, lost
 from benchmarks.journey import Journey, journey
 from benchmarks.measuring import RATE, prepared, require_held
 from benchmarks.receivers import Receiver
@@ -62,9 +61,7 @@ class BlackHole(Work):
 
 def loss(work: str, rounds: Sequence[Mapping[str, float]]) -> Figure:
     """Return how much of the rate was lost in percent, from the rates of the rounds."""
-    lost = [100 * (1 - rates[_BESIDE] / rates[_ALONE]) for rates in rounds]
-    parts = {name: statistics.median(rates[name] for rates in rounds) for name in (_ALONE, _BESIDE)}
-    return alone("loss", work, "%", lost, parts=parts, of=RATE)
+    return lost(work, rounds, alone_as=_ALONE, beside_as=_BESIDE, unit=RATE)
 
 
 @contextlib.contextmanager

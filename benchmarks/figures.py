@@ -6,6 +6,7 @@ Failures: none.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -42,6 +43,13 @@ class Figure:
 def alone(name: str, work: str, unit: str, values: Sequence[float], *, parts: Mapping[str, float] | None = None, of: str = "") -> Figure:
     """Return a figure of this box that no peer has; its parts are in the unit `of`, or in the figure's own."""
     return Figure(work, unit, {OURS: values}, name, parts=parts or {}, unit_of_parts=of or unit)
+
+
+def lost(work: str, rounds: Sequence[Mapping[str, float]], *, alone_as: str, beside_as: str, unit: str) -> Figure:
+    """Return how much of the rate was lost in percent, from the rates of each round without and with what is beside it."""
+    losses = [100 * (1 - rates[beside_as] / rates[alone_as]) for rates in rounds]
+    parts = {name: statistics.median(rates[name] for rates in rounds) for name in (alone_as, beside_as)}
+    return alone("loss", work, "%", losses, parts=parts, of=unit)
 
 
 def of_turns(work: str, unit: str, turns: Mapping[str, Sequence[Turn]], synced_files: Sequence[float] = ()) -> Figure:

@@ -45,7 +45,7 @@ class _Cost:
     of: Mapping[str, float]
 
 
-class _UsedBox(Box):
+class UsedBox(Box):
     """A box that finds a data directory which was in use before."""
 
     def __init__(self, destination: int, used: Path) -> None:
@@ -76,7 +76,7 @@ class FullLedger(Work):
         # Every round has instances that were not there before.
         whole = replace(self.batch, count=count * scene.rounds * 2, associations=scene.rounds * 2)
         with prepared(scene, whole, Storage.DISK, copies=4, beside=rows * _ROW_BYTES) as (load, directory), contextlib.ExitStack() as stack:
-            boxes: dict[str, Callable[[int], Receiver]] = {_EMPTY: Box, _FULL: lambda port: _UsedBox(port, used)}
+            boxes: dict[str, Callable[[int], Receiver]] = {_EMPTY: Box, _FULL: lambda port: UsedBox(port, used)}
             ways = {name: stack.enter_context(journey(box, load, directory / name)) for name, box in boxes.items()}
             # What the second one does at its start is done when both are at rest.
             ways[_EMPTY].program.rest()

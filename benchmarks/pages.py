@@ -10,17 +10,16 @@ pictures are asked for; the destination to which the newest are owed is not ther
 from __future__ import annotations
 
 import re
-import shutil
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from benchmarks import ledger_filling
 from benchmarks.batches import Batch, Written
 from benchmarks.box import Box
 from benchmarks.browsers import Browser, Watchers, add_administrator
-from benchmarks.figures import Figure, alone
+from benchmarks.figures import Figure, alone, lost
+from benchmarks.full_ledger import UsedBox
 from benchmarks.measuring import RATE, prepared, started
 from benchmarks.receivers import Place, free_port
 from benchmarks.running import RunningProgram, Start
@@ -36,19 +35,14 @@ _SEARCH = "/studies/?words=generated"
 _NONE, _SOME = "none", "browsers"
 
 
-class _SeenBox(Box):
-    """A box that was in use before, with somebody who may see its pages."""
-
-    def __init__(self, used: Path) -> None:
-        """Begin with a copy of this data directory; the destination is a port where nobody listens."""
-        super().__init__(free_port())
-        self._used = used
+class _SeenBox(UsedBox):
+    """A box that was in use before, with somebody who may see its pages; its destination is a port where nobody listens."""
 
     def prepare(self, place: Place) -> Start:
-        """Copy the directory, add an account, and write a site.toml."""
-        shutil.copytree(self._used, place.data, dirs_exist_ok=True)
+        """Add an account to what is prepared."""
+        start = super().prepare(place)
         add_administrator(place.data)
-        return super().prepare(place)
+        return start
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +63,7 @@ class Pages(Work):
         used = ledger_filling.filled(rows, scene.kept, scene.say, waiting=waiting)
         whole = replace(self.batch, count=count * scene.rounds * 2, associations=scene.rounds * 2)
         with prepared(scene, whole, Storage.DISK, copies=2, beside=rows * _ROW_BYTES) as (load, directory):
-            box = _SeenBox(used)
+            box = _SeenBox(free_port(), used)
             with started(box, directory / "turn") as (program, place):
                 send(load.warm_up, place.port, box.called, place.directory)
                 program.rest()
@@ -110,6 +104,4 @@ def _slowest(work: str, times: Mapping[str, Sequence[float]]) -> Figure:
 
 def loss(work: str, rounds: Sequence[Mapping[str, float]]) -> Figure:
     """Return how much of the rate was lost in percent, from the rates of the rounds."""
-    lost = [100 * (1 - rates[_SOME] / rates[_NONE]) for rates in rounds]
-    parts = {name: statistics.median(rates[name] for rates in rounds) for name in (_NONE, _SOME)}
-    return alone("loss", f"{work}: rate lost", "%", lost, parts=parts, of=RATE)
+    return lost(f"{work}: rate lost", rounds, alone_as=_NONE, beside_as=_SOME, unit=RATE)

@@ -203,7 +203,7 @@ class SiteChanges:
         self._file.write(Unconfirmed(current.generation, text_digest(text), by, found, now.after(CONFIRM_WITHIN_S)))
         try:
             return change()
-        except BaseException:
+        except BaseException:  # boundary: whatever stopped the change, nothing waits to be taken back then; raised again
             self._file.clear()
             raise
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, flash, redirect, render_template, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
+from wtforms import Field
 
 from appliance.accounts.roles import Permission
 from appliance.core.errors import ApplianceError
@@ -52,7 +53,7 @@ def make() -> AnyResponse | tuple[str, int]:
     try:
         reply = services().control.certificate(CertificateRequest(form.listed, replace=True))
     except RequestRefusedError as error:
-        form.names.errors = [*form.names.errors, f"{error} {error.advice}".strip()]
+        _refuse(form.names, error)
         return _page(make=form), _UNUSABLE
     services().accounts.changed(person(), "certificate.made", ", ".join(reply.names))
     flash(
@@ -72,7 +73,7 @@ def ask() -> Response | tuple[str, int]:
     try:
         reply = services().control.certificate(CertificateRequest(form.listed, sign=True))
     except RequestRefusedError as error:
-        form.names.errors = [*form.names.errors, f"{error} {error.advice}".strip()]
+        _refuse(form.names, error)
         return _page(ask=form), _UNUSABLE
     services().accounts.changed(person(), "certificate.requested", ", ".join(reply.names))
     return _pem(reply.pem, "dicom-edge-request.pem")
@@ -87,7 +88,7 @@ def install() -> AnyResponse | tuple[str, int]:
         try:
             services().control.certificate(CertificateRequest(install=form.content))
         except RequestRefusedError as error:
-            form.pem.errors = [*form.pem.errors, f"{error} {error.advice}".strip()]
+            _refuse(form.pem, error)
         else:
             shown, _problem = _shown()
             services().accounts.changed(person(), "certificate.installed", shown.certificates[0].sha256 if shown is not None else "")
@@ -121,7 +122,7 @@ def recovery() -> AnyResponse | tuple[str, int]:
         try:
             reply = services().control.set_recovery((form.recipient.data or "").strip())
         except RequestRefusedError as error:
-            form.recipient.errors = [*form.recipient.errors, f"{error} {error.advice}".strip()]
+            _refuse(form.recipient, error)
         else:
             known = before.recovery if before is not None else None
             services().accounts.changed(person(), "keys.recovery_set", "recovery key", before=known or "", after=reply.recipient)
@@ -167,3 +168,8 @@ def _keys() -> SealingKeys | None:
 
 def _pem(text: str, name: str) -> Response:
     return Response(text, mimetype="application/x-pem-file", headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+def _refuse(field: Field, error: RequestRefusedError) -> None:
+    """Show at a field what the box says against it, and what to do."""
+    field.errors = [*field.errors, f"{error} {error.advice}".strip()]

@@ -23,7 +23,7 @@ from appliance.core.errors import ApplianceError
 from appliance.manage.site_changes import SiteStaleError, SiteUnconfirmedError
 from appliance.manage.typed_secrets import SecretUnusableError, SecretUnwritableError, forget_unused
 from appliance.runtime.asking import NotRunningError, RequestRefusedError, RequestTimeoutError
-from appliance.runtime.questions import DestinationTestProgressReply, LastTest
+from appliance.runtime.questions import LastTest
 from appliance.runtime.requests import DestinationReply, PauseRequest
 from webui.access import person, requires
 from webui.destination_edits import (
@@ -41,7 +41,7 @@ from webui.destination_edits import (
 )
 from webui.forms.destinations import FORMS, DestinationForm
 from webui.forms.wizard import place_problems
-from webui.pages.doctor import begin_test
+from webui.pages.doctor import begin_test, how_far
 from webui.sentences_routes import route_sentence
 from webui.services import services
 
@@ -151,7 +151,7 @@ def _edited(known: AnyDestination | None, kind: str) -> str | Response | tuple[s
     """Show the form of a destination, test what it says, or save it."""
     if kind not in FORMS:
         abort(404)
-    progress = _progress(request.args.get("ticket", "")) if request.method == "GET" else None
+    progress = how_far(request.args.get("ticket", "")) if request.method == "GET" else None
     current = services().changes.current()
     values: dict[str, Any] = plain(known) if known is not None else suggested(kind, current.site)
     if progress is not None and values_in(progress.proposal).get("kind", "dicom") == kind:
@@ -220,7 +220,7 @@ def _kept(form: DestinationForm, known: AnyDestination | None, values: dict[str,
     action = "destination.added" if known is None else "destination.changed"
     services().accounts.changed(person(), action, name, before=before, after=described(values))
     forget_unused(services().data, services().changes.current().site, services().clock.now().wall)
-    progress = _progress(form.ticket.data or "")
+    progress = how_far(form.ticket.data or "")
     table = values if known is None else {**values, "id": known.id}
     if progress is not None and progress.ok and progress.proposal == proposal_of(table):
         flash(_("%(name)s is saved, and its test went well.", name=name), "success")
@@ -279,16 +279,6 @@ def _last_tests() -> dict[str, LastTest]:
         return {row.destination: row for row in services().control.last_tests().rows}
     except ApplianceError:
         return {}
-
-
-def _progress(ticket: str) -> DestinationTestProgressReply | None:
-    """Return how far a test is, None where it is not remembered."""
-    if not ticket:
-        return None
-    try:
-        return services().control.test_progress(ticket)
-    except ApplianceError:
-        return None
 
 
 def _is_unproved(form: DestinationForm) -> bool:

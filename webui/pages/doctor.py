@@ -12,6 +12,8 @@ import secrets
 from flask import Blueprint, Response, make_response, render_template
 
 from appliance.accounts.roles import Permission
+from appliance.core.errors import ApplianceError
+from appliance.runtime.questions import DestinationTestProgressReply
 from webui.access import requires
 from webui.phases import phase_words
 from webui.services import services
@@ -30,6 +32,16 @@ def begin_test(name: str = "", *, proposal: str = "", send: bool = False) -> str
     ticket = secrets.token_urlsafe(_TICKET_BYTES)
     services().control.test_destination(name, send=send, proposal=proposal, ticket=ticket)
     return ticket
+
+
+def how_far(ticket: str) -> DestinationTestProgressReply | None:
+    """Return how far a test is; None without a ticket, and where the test is not remembered or nobody answers."""
+    if not ticket:
+        return None
+    try:
+        return services().control.test_progress(ticket)
+    except ApplianceError:
+        return None
 
 
 @blueprint.app_template_global("phase_words")

@@ -14,16 +14,14 @@ from werkzeug.wrappers import Response
 from appliance.accounts.roles import Permission
 from appliance.config.edits import field_problems
 from appliance.config.load import ConfigInvalidError
-from appliance.core.errors import ApplianceError
 from appliance.runtime.asking import RequestRefusedError
-from appliance.runtime.questions import DestinationTestProgressReply
 from webui import first_start
 from webui.access import requires
 from webui.destination_edits import proposal_of, values_in
 from webui.first_image import FirstImage, callers_to_accept, dicom_port, first_image
 from webui.first_start import Progress, step_page
 from webui.forms.wizard import ArchiveForm, ScannerForm, place_problems
-from webui.pages.doctor import begin_test
+from webui.pages.doctor import begin_test, how_far
 from webui.services import services
 
 
@@ -36,7 +34,7 @@ def archive() -> str | Response:
         progress.remember("archive")
         return redirect(url_for("wizard.scanner"), 303)
     ticket = request.args.get("ticket", "")
-    tested = _tested(ticket)
+    tested = how_far(ticket)
     form = ArchiveForm(data=first_start.archive_fields(there, progress) | (values_in(tested.proposal) if tested else {}))
     elsewhere: list[str] = []
     if form.validate_on_submit():
@@ -119,7 +117,7 @@ def image() -> str | Response:
         archive=archive,
         seen=_seen(progress),
         scanner=progress.values("scanner").get("name", ""),
-        tested=_tested(ticket),
+        tested=how_far(ticket),
         ticket=ticket,
     )
 
@@ -134,16 +132,6 @@ def image_live() -> Response:
     if seen is not None and seen.is_there:
         answer.headers["X-Done"] = "1"
     return answer
-
-
-def _tested(ticket: str) -> DestinationTestProgressReply | None:
-    """Return how far a test is, None where there is none, or it is not remembered any more."""
-    if not ticket:
-        return None
-    try:
-        return services().control.test_progress(ticket)
-    except ApplianceError:
-        return None
 
 
 def _seen(progress: Progress) -> FirstImage | None:

@@ -30,10 +30,6 @@
   document.addEventListener("submit", (event) => {
     for (const field of event.target.querySelectorAll("[data-browser-time]")) { field.value = new Date().toISOString(); }
   });
-  // A select with data-submit sends its form as soon as another entry is chosen.
-  document.addEventListener("change", (event) => {
-    if (event.target.matches("[data-submit]")) { event.target.form.requestSubmit(); }
-  });
   // A field with data-composed shows the name that the fields it lists make together, until somebody types another.
   for (const name of document.querySelectorAll("[data-composed]")) {
     const parts = name.dataset.composed.split(" ").map((part) => name.form.elements[part]);

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,24 +20,9 @@ from appliance.accounts.person import Console, Person
 from appliance.accounts.roles import Permission, Role
 from appliance.manage.accounts import Accounts, prepare
 from tests.fakes.clock import FakeClock
-from tests.support.accounts import KEY, PASSWORD, TABLET, accounts_in, an_administrator, somebody
+from tests.support.accounts import KEY, PASSWORD, TABLET, accounts_in, somebody
 
 _DAY_S = 86400.0
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    """Return a clock that is moved by hand."""
-    return FakeClock()
-
-
-@pytest.fixture
-def accounts(tmp_path: Path, clock: FakeClock) -> Iterator[Accounts]:
-    """Return accounts with one administrator, kim."""
-    made = accounts_in(tmp_path, clock)
-    an_administrator(made)
-    yield made
-    made.close()
 
 
 def _actions(accounts: Accounts) -> list[tuple[str, str, str]]:

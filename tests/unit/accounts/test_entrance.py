@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,23 +12,7 @@ from appliance.accounts.lifetimes import LONGEST_WAIT_S
 from appliance.accounts.passwords import Passwords
 from appliance.manage.accounts import Accounts
 from tests.fakes.clock import FakeClock
-from tests.support.accounts import PASSWORD, TABLET, accounts_in, an_administrator
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    """Return a clock that is moved by hand."""
-    return FakeClock()
-
-
-@pytest.fixture
-def accounts(tmp_path: Path, clock: FakeClock) -> Iterator[Accounts]:
-    """Return accounts with one administrator, kim."""
-    made = accounts_in(tmp_path, clock)
-    an_administrator(made)
-    yield made
-    made.close()
-
+from tests.support.accounts import PASSWORD, TABLET, accounts_in
 
 _WRONG = "a wrong password"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from appliance.deliver.states import TRANSITIONS
 from appliance.keys.derive import Label, derive
 from appliance.keys.generations import RememberedRecipients, ensure_keys, unlock
 from appliance.keys.root import create_root
-from appliance.ledger.database import Ledger, Row, Value
+from appliance.ledger.database import Row
 from appliance.ledger.deliveries import Deliveries, Moved
 from appliance.ledger.faults import LedgerStorageError
 from appliance.ledger.orders import ORDER_CLASS_UID, ORDER_SYNTAX_UID, DeliveryKey, Order, OrderVerb
@@ -27,25 +27,10 @@ from appliance.spool.part10 import ObjectHeader
 from appliance.spool.store import Admission, Spool
 from tests.fakes.clock import FakeClock
 from tests.unit.deliver.bench import Books
+from tests.unit.ledger.troubled import Crash, TroubledLedger
 
 HOLD, RELEASE, RETRY, CANCEL = OrderVerb.HOLD, OrderVerb.RELEASE, OrderVerb.RETRY, OrderVerb.CANCEL
 PLANTED = "PLANTEDREASON of a patient"
-
-
-class Crash(BaseException):
-    """The process was killed here."""
-
-
-class TroubledLedger(Ledger):
-    """A ledger in which something happens when a request is to be recorded."""
-
-    trouble: BaseException | None = None
-
-    def change(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
-        """Raise, if asked to, instead of recording a request."""
-        if self.trouble is not None and "INTO request" in sql:
-            raise self.trouble
-        return super().change(sql, parameters)
 
 
 class Desk:

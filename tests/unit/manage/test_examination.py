@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from appliance.config.model import Site
@@ -23,22 +20,6 @@ from tests.fakes.scripted_archive import ScriptedArchive
 from tests.unit.ledger.bench import Bench
 
 CT, EXPLICIT, J2K = Uid("1.2.840.10008.5.1.4.1.1.2"), Uid("1.2.840.10008.1.2.1"), Uid("1.2.840.10008.1.2.4.90")
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """Make an empty ledger."""
-    bench = Bench(tmp_path)
-    (tmp_path / "run").mkdir()
-    yield bench
-    bench.ledger.close()
-
-
-@pytest.fixture
-def archive() -> Iterator[ScriptedArchive]:
-    """An archive that accepts everything."""
-    with ScriptedArchive() as running:
-        yield running
 
 
 def examine(bench: Bench, archive: ScriptedArchive, name: str = "the archive") -> tuple[DestinationTestReply, list[tuple[str, Diagnosis]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,22 +30,6 @@ from tests.unit.config.texts import HOST_KEY
 from tests.unit.ledger.bench import Bench
 
 Told = list[tuple[str, Diagnosis]]
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """Make an empty ledger."""
-    bench = Bench(tmp_path)
-    (tmp_path / "run").mkdir()
-    yield bench
-    bench.ledger.close()
-
-
-@pytest.fixture
-def archive() -> Iterator[ScriptedArchive]:
-    """An archive that accepts everything."""
-    with ScriptedArchive() as running:
-        yield running
 
 
 def of_a_demo(bench: Bench, *, is_demo: bool = True) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from appliance.deliver.orders import OrderTextError
-from appliance.ledger.database import Ledger, Row, Value
+from appliance.ledger.database import Row
 from appliance.ledger.faults import LedgerStorageError
 from appliance.ledger.orders import OrderVerb
 from appliance.ledger.selection import Selection
@@ -18,6 +18,7 @@ from appliance.ledger.vocabulary import Cause, DeliveryState, Priority
 from appliance.manage.overview import DestinationUnknownError
 from appliance.manage.resending import ResendDesk, ResendEmptyError
 from appliance.runtime.page_requests import ResendReply, ResendRequest
+from tests.unit.ledger.troubled import Crash, TroubledLedger
 from tests.unit.retain.bench import Box
 from tests.unit.route.sites import a_destination, a_route, a_site
 
@@ -25,22 +26,6 @@ SITE = a_site(
     routes=[a_route("everything", "the archive")], destinations=[a_destination("the archive", id="archive"), a_destination("reading")]
 )
 UIDS = ("1.2.3.1", "1.2.3.2", "1.2.3.3")
-
-
-class Crash(BaseException):
-    """The process was killed here."""
-
-
-class TroubledLedger(Ledger):
-    """A ledger in which something happens when a request is to be recorded."""
-
-    trouble: BaseException | None = None
-
-    def change(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
-        """Raise, if asked to, instead of recording a request."""
-        if self.trouble is not None and "INTO request" in sql:
-            raise self.trouble
-        return super().change(sql, parameters)
 
 
 class Hospital(Box):

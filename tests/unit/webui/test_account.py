@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,46 +12,11 @@ from flask.sessions import SecureCookieSessionInterface
 from appliance.accounts.roles import Role
 from appliance.manage.accounts import Accounts
 from tests.fakes.clock import FakeClock
-from tests.support.accounts import PASSWORD, TABLET, Browser, accounts_in, an_administrator, over, pages_for_all, somebody
+from tests.support.accounts import PASSWORD, TABLET, Browser, somebody
 from webui.browsers import browser_name
 from webui.identity import SESSION_KEY
 
 _MINE = "/account/"
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    """Return a clock that is moved by hand."""
-    return FakeClock()
-
-
-@pytest.fixture
-def accounts(tmp_path: Path, clock: FakeClock) -> Iterator[Accounts]:
-    """Return accounts with one administrator, kim."""
-    made = accounts_in(tmp_path, clock)
-    an_administrator(made)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    """Return the pages for all tests here."""
-    return pages_for_all(tmp_path_factory.mktemp("box"))
-
-
-@pytest.fixture
-def app(pages: Flask, accounts: Accounts, clock: FakeClock) -> Flask:
-    """Return the pages over this test's accounts."""
-    return over(pages, accounts, clock)
-
-
-@pytest.fixture
-def kim(app: Flask) -> Browser:
-    """Return kim's browser, logged in."""
-    browser = Browser(app)
-    browser.log_in("kim")
-    return browser
 
 
 def test_logging_in_leads_back(app: Flask) -> None:

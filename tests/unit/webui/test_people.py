@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -13,46 +11,11 @@ from flask import Flask
 from appliance.accounts.roles import Permission, Role
 from appliance.manage.accounts import Accounts
 from tests.fakes.clock import FakeClock
-from tests.support.accounts import Browser, accounts_in, an_administrator, over, pages_for_all, somebody
+from tests.support.accounts import Browser, somebody
 
 _PLACE = "/people/"
 _ONE_TIME = re.compile(r'id="one-time">([A-Z0-9-]+)<')
 _SECRET = re.compile(r'id="token">([A-Za-z0-9_-]+)<')
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    """Return a clock that is moved by hand."""
-    return FakeClock()
-
-
-@pytest.fixture
-def accounts(tmp_path: Path, clock: FakeClock) -> Iterator[Accounts]:
-    """Return accounts with one administrator, kim."""
-    made = accounts_in(tmp_path, clock)
-    an_administrator(made)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    """Return the pages for all tests here."""
-    return pages_for_all(tmp_path_factory.mktemp("box"))
-
-
-@pytest.fixture
-def app(pages: Flask, accounts: Accounts, clock: FakeClock) -> Flask:
-    """Return the pages over this test's accounts."""
-    return over(pages, accounts, clock)
-
-
-@pytest.fixture
-def kim(app: Flask) -> Browser:
-    """Return kim's browser, logged in."""
-    browser = Browser(app)
-    browser.log_in("kim")
-    return browser
 
 
 def _day(clock: FakeClock, days: int) -> str:
