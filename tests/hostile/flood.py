@@ -8,16 +8,20 @@ Limits: as fast as one thread of Python is; Linux.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 import threading
 from collections import deque
+from collections.abc import Iterable
 from typing import Self
 
 # Of its connections a flood keeps every twentieth open, and lets it go 200 such later: far more than an address may have at the door. The
 # others are gone before the box gets to see them.
 _KEPT_OF, _KEPT = 20, 200
 _HURRYING = 300
+# A box that still has a full queue before it on two busy cores.
+_REFUSED_MS = 30_000
 # Linux (in.h); Python names it from 3.12 on.
 _IP_BIND_ADDRESS_NO_PORT = 24
 
@@ -62,8 +66,18 @@ class Flood(threading.Thread):
             queue.append(connection)
             if len(queue) > longest:
                 self._let_go(queue.popleft())
+        # However slow the box is beside this thread: it has seen more of one address than it has places for before these are gone.
+        self._await_refusal(kept)
         for connection in (*kept, *hurrying):
             self._let_go(connection)
+
+    @staticmethod
+    def _await_refusal(kept: Iterable[socket.socket]) -> None:
+        """Return when the box has closed one of these, or after a while."""
+        poll = select.poll()
+        for connection in kept:
+            poll.register(connection, select.POLLIN | select.POLLHUP)
+        poll.poll(_REFUSED_MS)
 
     def _let_go(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection:

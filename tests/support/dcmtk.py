@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol, Self
@@ -22,6 +23,7 @@ import pytest
 
 from tests.support import part10, processes
 from tests.support.certificates import Authority, Identity
+from tests.support.reserved_port import port_of, reserve
 
 # Without it DCMTK's small packets wait for delayed acknowledgements, 40 ms an instance.
 _ENVIRONMENT = os.environ | {"TCP_NODELAY": "1"}
@@ -70,7 +72,12 @@ class StoreScp:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log_path = directory / "storescp.log"
         self.ae_title = ae_title
-        self.port = port or free_port()
+        if port is None:
+            # Nobody else gets it while the archive is not there.
+            holder = reserve()
+            weakref.finalize(self, holder.close)
+            port = port_of(holder)
+        self.port = port
         self._fork = fork
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None

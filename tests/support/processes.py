@@ -93,7 +93,12 @@ def start_listening(start: Callable[[], subprocess.Popen[bytes]], port: int, nam
             process = start()
         return is_listening(port)
 
-    eventually(listens, within=_LISTEN_S, message=f"{name} to listen")
+    try:
+        eventually(listens, within=_LISTEN_S, message=f"{name} to listen")
+    except AssertionError:
+        process.kill()
+        process.wait()
+        raise
     return process
 
 
